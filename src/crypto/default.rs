@@ -1,0 +1,1 @@
+//! The real provider, made of RustCrypto's crates.

@@ -1,0 +1,2 @@
+//! coati.
+fn main() {}
