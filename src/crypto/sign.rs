@@ -1,6 +1,7 @@
 //! Signatures as IKEv1 makes them: over the bare HASH_I or HASH_R (RFC 2409 section 5.1), RSA without DigestInfo.
 
 use std::fmt::{self, Debug};
+use std::sync::Arc;
 
 /// The kind of signature, as the authentication method names it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -45,4 +46,94 @@ pub trait SigningKey: Send + Sync + Debug {
     fn public_key_der(&self) -> &[u8];
     /// Signs the bare hash. `seed` feeds blinding; the result of RSA does not depend on it.
     fn sign(&self, hash: &[u8], seed: &[u8; 32]) -> Result<Vec<u8>, SignError>;
+}
+
+/// Why a private key file is refused.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum KeyError {
+    /// There is no PEM block of a private key in the file.
+    NoKey,
+    /// The PEM armour or the DER inside it is damaged.
+    Malformed,
+    /// The key is encrypted, and a daemon has nobody to ask for the passphrase.
+    Encrypted,
+    /// The key is of a kind or on a curve that authentication does not use.
+    Unsupported,
+    /// An RSA modulus of this many bits is outside 1024 to 8192.
+    RsaBits(usize),
+    /// The parts of the key contradict each other.
+    Inconsistent,
+}
+
+impl fmt::Display for KeyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoKey => f.write_str("no PEM private key in the file"),
+            Self::Malformed => f.write_str("the private key is damaged"),
+            Self::Encrypted => f.write_str(
+                "the private key is encrypted; store it without a passphrase (openssl pkey -in KEY -out NEW)",
+            ),
+            Self::Unsupported => {
+                f.write_str("the private key is neither RSA nor EC on P-256, P-384 or P-521")
+            }
+            Self::RsaBits(n) => write!(f, "an RSA key of {n} bits is outside 1024 to 8192"),
+            Self::Inconsistent => f.write_str("the parts of the private key contradict each other"),
+        }
+    }
+}
+
+impl std::error::Error for KeyError {}
+
+/// Why a signature is not one of the key over the hash.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum SignatureError {
+    /// The public key is unusable: damaged, or with parameters that no honest key has.
+    PublicKey,
+    /// The public key is not of the kind that the authentication method names.
+    KeyKind,
+    /// The signature has `got` octets where the key needs `expected`.
+    Length {
+        /// Octets received.
+        got: usize,
+        /// Octets of a signature by this key.
+        expected: usize,
+    },
+    /// The hash cannot be signed by the method: empty, or too long for the key.
+    HashLength(usize),
+    /// The signature was not made with this key over this hash.
+    Mismatch,
+}
+
+impl fmt::Display for SignatureError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::PublicKey => f.write_str("the public key is unusable"),
+            Self::KeyKind => f.write_str("the public key is not of the kind that was negotiated"),
+            Self::Length { got, expected } => {
+                write!(f, "the signature has {got} octets, the key makes {expected}")
+            }
+            Self::HashLength(n) => write!(f, "a hash of {n} octets does not fit the method"),
+            Self::Mismatch => f.write_str("the signature does not match"),
+        }
+    }
+}
+
+impl std::error::Error for SignatureError {}
+
+/// Loads a private key as `openssl` writes it: PKCS #1 `RSA PRIVATE KEY`, PKCS #8 `PRIVATE KEY`, SEC 1
+/// `EC PRIVATE KEY`.
+pub fn load_private_key(pem: &[u8]) -> Result<Arc<dyn SigningKey>, KeyError> {
+    let _ = pem;
+    Err(KeyError::NoKey)
+}
+
+/// Checks a signature over the bare hash with the key of a DER SubjectPublicKeyInfo.
+pub fn verify(
+    spki_der: &[u8],
+    method: SignatureMethod,
+    hash: &[u8],
+    signature: &[u8],
+) -> Result<(), SignatureError> {
+    let _ = (spki_der, method, hash, signature);
+    Err(SignatureError::Mismatch)
 }
