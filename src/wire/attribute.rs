@@ -1,0 +1,95 @@
+//! Data attributes (RFC 2408 section 3.3): a type with a two-octet value (TV) or with a counted one (TLV).
+
+use super::codec::{Reader, WireError, Writer};
+
+/// The bit that says that the value is in the two octets where a length would be (RFC 2408 section 3.3).
+const ATTRIBUTE_FORMAT: u16 = 0x8000;
+
+/// One data attribute, in the form it has on the wire.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Attribute {
+    /// The attribute class, without the format bit.
+    pub kind: u16,
+    /// Its value.
+    pub value: AttributeValue,
+}
+
+/// The value of an attribute; the two forms are kept apart because an answer repeats the peer's octets.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub enum AttributeValue {
+    /// Type/Value: two octets.
+    Short(u16),
+    /// Type/Length/Value.
+    Long(Vec<u8>),
+}
+
+impl Attribute {
+    /// An attribute of the short form.
+    pub const fn short(kind: u16, value: u16) -> Self {
+        Self { kind, value: AttributeValue::Short(value) }
+    }
+
+    /// An attribute of the long form.
+    pub const fn long(kind: u16, value: Vec<u8>) -> Self {
+        Self { kind, value: AttributeValue::Long(value) }
+    }
+
+    /// A number in the form that every peer reads: short up to 65,535, else four octets.
+    pub fn from_u32(kind: u16, value: u32) -> Self {
+        u16::try_from(value)
+            .map_or_else(|_| Self::long(kind, value.to_be_bytes().to_vec()), |short| Self::short(kind, short))
+    }
+
+    /// The value as a number; `None` when the long form is empty or has more than eight octets.
+    pub fn number(&self) -> Option<u64> {
+        match &self.value {
+            AttributeValue::Short(value) => Some(u64::from(*value)),
+            AttributeValue::Long(bytes) if bytes.is_empty() || bytes.len() > 8 => None,
+            AttributeValue::Long(bytes) => {
+                Some(bytes.iter().fold(0, |n, &octet| (n << 8) | u64::from(octet)))
+            }
+        }
+    }
+
+    /// The value as octets, as it stands on the wire.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        match &self.value {
+            AttributeValue::Short(value) => value.to_be_bytes().to_vec(),
+            AttributeValue::Long(bytes) => bytes.clone(),
+        }
+    }
+
+    /// Reads one attribute.
+    pub fn parse(reader: &mut Reader<'_>) -> Result<Self, WireError> {
+        let kind = reader.u16("attribute type")?;
+        let value_or_length = reader.u16("attribute value or length")?;
+        if kind & ATTRIBUTE_FORMAT != 0 {
+            return Ok(Self::short(kind & !ATTRIBUTE_FORMAT, value_or_length));
+        }
+        Ok(Self::long(kind, reader.take(usize::from(value_or_length), "attribute value")?.to_vec()))
+    }
+
+    /// Reads attributes to the end of `reader`.
+    pub fn parse_all(mut reader: Reader<'_>) -> Result<Vec<Self>, WireError> {
+        let mut attributes = Vec::new();
+        while !reader.is_empty() {
+            attributes.push(Self::parse(&mut reader)?);
+        }
+        Ok(attributes)
+    }
+
+    /// Writes the attribute.
+    pub fn emit(&self, writer: &mut Writer) {
+        match &self.value {
+            AttributeValue::Short(value) => {
+                writer.u16(self.kind | ATTRIBUTE_FORMAT);
+                writer.u16(*value);
+            }
+            AttributeValue::Long(bytes) => {
+                writer.u16(self.kind & !ATTRIBUTE_FORMAT);
+                let start = writer.len() + 2;
+                writer.length_u16(start).bytes(bytes);
+            }
+        }
+    }
+}
