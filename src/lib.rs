@@ -1,5 +1,8 @@
 //! Coati: a native IKEv1 keying daemon.
 
 pub mod crypto;
+pub mod ike;
+pub mod kernel;
+pub mod sadb;
 pub mod time;
 pub mod wire;

@@ -1,0 +1,240 @@
+//! What happened, for logs, status and hooks. Never needed for correctness.
+
+use std::sync::Arc;
+
+use super::error::Why;
+use super::policy::{Connection, Identity, Phase1Policy};
+use super::proposal::{Chosen1, Chosen2, Mismatch, Offer};
+use crate::crypto::x509::Weakness;
+use crate::sadb::{AddressPair, KernelError, SaId, SaPair, Selector};
+use crate::wire::header::{CookiePair, MessageId};
+use crate::wire::registry::{ExchangeType, NotifyMessageType, ProtocolId};
+
+/// Who began an exchange.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Role {
+    /// We did.
+    Initiator,
+    /// The peer did.
+    Responder,
+}
+
+/// Names one phase 1 exchange and the ISAKMP SA that comes of it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Phase1Id(pub u64);
+
+/// Which ISAKMP SA (or phase 1 exchange) an event is about.
+#[derive(Clone, Debug)]
+pub struct Phase1Ref {
+    /// Its name.
+    pub id: Phase1Id,
+    /// The policy it runs under.
+    pub policy: Arc<Phase1Policy>,
+    /// Where it takes place, ports included.
+    pub addresses: AddressPair,
+    /// Its cookies; the responder's may still be zero.
+    pub cookies: CookiePair,
+    /// Who began.
+    pub role: Role,
+}
+
+/// Which quick mode (or pair of IPsec SAs) an event is about.
+#[derive(Clone, Debug)]
+pub struct Phase2Ref {
+    /// The ISAKMP SA that protects it.
+    pub phase1: Phase1Ref,
+    /// Its message ID; zero as long as it waits for a phase 1.
+    pub message_id: MessageId,
+    /// The connection, or the selectors the peer asked for where there is none.
+    pub connection: Option<Arc<Connection>>,
+    /// The traffic, seen from us.
+    pub selector: Selector,
+    /// Who began.
+    pub role: Role,
+}
+
+/// Something happened.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// To an ISAKMP SA.
+    Phase1(Phase1Ref, Phase1Event),
+    /// To a quick mode or the SAs it made.
+    Phase2(Phase2Ref, Phase2Event),
+    /// A connection has to wait for a phase 1 (racoon: `IPsec-SA request for X queued due to no phase1 found`).
+    Queued {
+        /// The connection.
+        connection: Arc<Connection>,
+        /// The peer.
+        remote: std::net::IpAddr,
+    },
+    /// A connection cannot be negotiated at all.
+    CannotConnect {
+        /// What was asked for.
+        selector: Selector,
+        /// The peer.
+        remote: std::net::IpAddr,
+        /// Why.
+        why: Why,
+    },
+    /// A datagram changed nothing. At debug level only, unless `authenticated`.
+    Dropped {
+        /// Between whom.
+        addresses: AddressPair,
+        /// Why.
+        why: Why,
+        /// Whether it was proved to come from the peer.
+        authenticated: bool,
+    },
+    /// The kernel refused something outside any exchange.
+    Kernel {
+        /// What was asked.
+        what: &'static str,
+        /// The refusal.
+        error: KernelError,
+    },
+    /// Every SA is gone after [`Command::Shutdown`](super::endpoint::Command::Shutdown).
+    Drained,
+}
+
+/// The life of an ISAKMP SA.
+#[derive(Clone, Debug)]
+pub enum Phase1Event {
+    /// The first message was sent or received.
+    Started {
+        /// Main mode, so far.
+        exchange: ExchangeType,
+    },
+    /// A state followed another: names for the debug log, e.g. `ExpectSa` -> `ExpectKe`.
+    Transition {
+        /// Before.
+        from: &'static str,
+        /// After.
+        to: &'static str,
+    },
+    /// The peer announced something.
+    VendorId {
+        /// Its name, or `None` for an unknown one.
+        name: Option<&'static str>,
+        /// The octets.
+        bytes: Vec<u8>,
+    },
+    /// NAT detection gave a result (RFC 3947 section 3.2).
+    Nat {
+        /// We are behind one.
+        local: bool,
+        /// The peer is.
+        remote: bool,
+    },
+    /// Both agree on these algorithms.
+    Chosen(Chosen1),
+    /// None of the peer's transforms was accepted.
+    ProposalRefused(Box<Mismatch>),
+    /// The peer refused all of ours.
+    PeerRefused {
+        /// Its notify.
+        notify: NotifyMessageType,
+        /// What we had offered.
+        offer: Box<Offer>,
+        /// Whether the notify was authenticated. In phase 1 it is not: it is a hint, and changes nothing.
+        authenticated: bool,
+    },
+    /// Some other notify was received.
+    Notify {
+        /// Which.
+        notify: NotifyMessageType,
+        /// What it is about.
+        protocol: ProtocolId,
+        /// Whether it was authenticated.
+        authenticated: bool,
+    },
+    /// A message was sent once more.
+    Retransmitted {
+        /// How many times it has been sent now.
+        transmissions: u8,
+    },
+    /// The peer sent an exact duplicate and got the same answer again.
+    DuplicateAnswered,
+    /// Phase 1 was begun again with a new cookie, because the first answer did not come.
+    Restarted,
+    /// Both sides are authenticated.
+    Established {
+        /// Our identity.
+        my_id: Identity,
+        /// The peer's.
+        peer_id: Identity,
+        /// The subject of the peer's certificate, if it had one.
+        certificate: Option<String>,
+        /// What is weak about it.
+        weaknesses: Vec<Weakness>,
+    },
+    /// The exchange has ended without an SA.
+    Failed(Why),
+    /// The peer sent INITIAL-CONTACT; this many older ISAKMP SAs and pairs of IPsec SAs of it were dropped.
+    InitialContact {
+        /// ISAKMP SAs dropped.
+        phase1: usize,
+        /// Pairs dropped.
+        phase2: usize,
+    },
+    /// A new phase 1 is begun to replace this one.
+    Rekeying,
+    /// Its lifetime has passed.
+    Expired,
+    /// It was deleted.
+    Deleted {
+        /// By the peer's Delete, or by us.
+        by_peer: bool,
+    },
+}
+
+/// The life of a quick mode and its SAs.
+#[derive(Clone, Debug)]
+pub enum Phase2Event {
+    /// The first message was sent or received.
+    Started,
+    /// A state followed another.
+    Transition {
+        /// Before.
+        from: &'static str,
+        /// After.
+        to: &'static str,
+    },
+    /// Both agree on these algorithms.
+    Chosen(Chosen2),
+    /// None of the peer's proposals was accepted.
+    ProposalRefused(Box<Mismatch>),
+    /// The peer refused all of ours, or our identities.
+    PeerRefused {
+        /// Its notify.
+        notify: NotifyMessageType,
+        /// What we had offered.
+        offer: Box<Offer>,
+    },
+    /// A message was sent once more.
+    Retransmitted {
+        /// How many times it has been sent now.
+        transmissions: u8,
+    },
+    /// The peer sent an exact duplicate and got the same answer again.
+    DuplicateAnswered,
+    /// The responder set a shorter lifetime in seconds (RFC 2407 section 4.6.3.1).
+    ResponderLifetime {
+        /// Seconds.
+        seconds: u32,
+    },
+    /// Both SAs are in the kernel.
+    Established(Box<SaPair>),
+    /// The quick mode has ended without SAs.
+    Failed(Why),
+    /// The soft lifetime has passed; a new quick mode replaces the pair.
+    Rekeying(SaId),
+    /// The hard lifetime has passed.
+    Expired(SaId),
+    /// The pair was deleted.
+    Deleted {
+        /// The inbound and the outbound SA.
+        pair: (SaId, SaId),
+        /// By the peer's Delete, or by us.
+        by_peer: bool,
+    },
+}

@@ -1,0 +1,332 @@
+//! What we allow and want, closed and already validated. A front (`conf`) builds it; nothing behind it knows which
+//! dialect it came from. Every part that a refusal may name keeps the place where it is written.
+
+mod bounds;
+mod psk;
+mod source;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use bounds::{Bounds, PfsRule, Rule, Verdict};
+pub use psk::{PskEntry, PskOwner, PskTable};
+pub use source::{SourceRef, Sourced};
+
+use crate::crypto::alg::{CipherAlgorithm, Group, HashAlgorithm};
+use crate::crypto::x509::{Certificate, Credential, TrustStore};
+use crate::sadb::{AuthSpec, FlowPolicy, Mode, Prefix, Protocol, Selector};
+
+/// Everything the core needs to know of the configuration. Replaced as a whole on reload.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Policy {
+    /// Peers, in the order of the configuration; the most specific address wins.
+    pub phase1: Vec<Arc<Phase1Policy>>,
+    /// Rules for quick modes; the most specific traffic wins.
+    pub phase2: Vec<Arc<Phase2Policy>>,
+    /// Traffic that is to be protected.
+    pub connections: Vec<Arc<Connection>>,
+    /// Policies that the kernel must hold while we run.
+    pub flows: Vec<FlowPolicy>,
+    /// Waiting times.
+    pub timers: Timers,
+}
+
+/// Waiting times of both phases.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Timers {
+    /// The gaps between transmissions of one message; after the last gap the exchange is given up.
+    pub retransmit: Vec<Duration>,
+    /// How long a quick mode may wait for a phase 1.
+    pub phase1_wait: Duration,
+    /// The longest time any exchange may take, from its first message.
+    pub exchange_max: Duration,
+    /// NAT keepalive interval; `None` sends none.
+    pub natt_keepalive: Option<Duration>,
+}
+
+impl Default for Timers {
+    fn default() -> Self {
+        Self {
+            retransmit: [3, 5, 8, 14, 20].map(Duration::from_secs).to_vec(),
+            phase1_wait: Duration::from_secs(60),
+            exchange_max: Duration::from_secs(120),
+            natt_keepalive: Some(Duration::from_secs(20)),
+        }
+    }
+}
+
+/// Who somebody is, as an ID payload says it (RFC 2407 section 4.6.2).
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub enum Identity {
+    /// ID_IPV4_ADDR or ID_IPV6_ADDR.
+    Address(IpAddr),
+    /// ID_FQDN.
+    Fqdn(String),
+    /// ID_USER_FQDN.
+    UserFqdn(String),
+    /// ID_DER_ASN1_DN: a DER Name.
+    DerAsn1Dn(Vec<u8>),
+    /// ID_KEY_ID: opaque octets.
+    KeyId(Vec<u8>),
+}
+
+/// How we name ourselves in phase 1.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum MyIdentity {
+    /// The address that the exchange runs on.
+    LocalAddress,
+    /// This one.
+    Exact(Identity),
+}
+
+/// How a peer's identity is compared with what the configuration expects.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum IdentityMatch {
+    /// Equal (DNs: equal in canonical form; names: without regard to case).
+    Exact(Identity),
+    /// A DN in which a `*` component stands for any value: (attribute OID text or short name, value or `None` for `*`).
+    DnPattern(Vec<(String, Option<String>)>),
+    /// An address inside the prefix.
+    Within(Prefix),
+}
+
+/// How both sides prove who they are.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum AuthMethod {
+    /// A secret both know (RFC 2409 section 5.4).
+    PreSharedKey,
+    /// RSA signatures (RFC 2409 section 5.1).
+    RsaSignature,
+    /// ECDSA with SHA-256 on P-256 (RFC 4754).
+    Ecdsa256,
+    /// ECDSA with SHA-384 on P-384 (RFC 4754).
+    Ecdsa384,
+    /// ECDSA with SHA-512 on P-521 (RFC 4754).
+    Ecdsa521,
+}
+
+/// Whether to look for NATs (RFC 3947).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum NatTraversal {
+    /// Neither announce nor answer it.
+    Off,
+    /// Use it where a NAT is found.
+    #[default]
+    On,
+    /// Encapsulate also without a NAT.
+    Force,
+}
+
+/// Padding of encrypted messages (racoon's `padding` block; isakmpd pads with zeros to the block).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Padding {
+    /// Random pad octets instead of zeros.
+    pub randomize: bool,
+    /// The last octet gives the pad length: `Some(true)` length - 1, `Some(false)` length; `None` writes none.
+    pub length_octet: Option<bool>,
+    /// Extra random blocks, up to this many octets.
+    pub random_extra: u8,
+}
+
+impl Default for Padding {
+    fn default() -> Self {
+        Self { randomize: false, length_octet: None, random_extra: 0 }
+    }
+}
+
+/// One peer, or a class of peers.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Phase1Policy {
+    /// What logs and status call it.
+    pub name: String,
+    /// The block that defines it.
+    pub at: SourceRef,
+    /// Its address; `None` for anybody.
+    pub remote: Option<IpAddr>,
+    /// Its port, 500 unless configured.
+    pub remote_port: u16,
+    /// Our address towards it, where configured.
+    pub local: Option<IpAddr>,
+    /// Who we say we are.
+    pub my_id: MyIdentity,
+    /// Who the peer may be; empty takes anybody who proves an identity.
+    pub peer_ids: Vec<IdentityMatch>,
+    /// What we offer, in this order, and accept.
+    pub transforms: Vec<Phase1Transform>,
+    /// Pre-shared keys.
+    pub psks: Arc<PskTable>,
+    /// Our certificate and private key.
+    pub credential: Option<Arc<Credential>>,
+    /// The authorities we trust for this peer.
+    pub trust: Arc<TrustStore>,
+    /// The peer's certificate, when it is pinned.
+    pub pinned: Option<Arc<Certificate>>,
+    /// Check the peer's chain and identity (`verify_cert`).
+    pub verify_cert: bool,
+    /// Send our certificate.
+    pub send_cert: bool,
+    /// Ask for the peer's.
+    pub send_cert_request: bool,
+    /// NAT traversal.
+    pub nat_traversal: NatTraversal,
+    /// Tell a peer met for the first time that we know nothing of older SAs.
+    pub initial_contact: bool,
+    /// Never initiate.
+    pub passive: bool,
+    /// Octets of our nonces, 8 to 256.
+    pub nonce_len: u16,
+    /// Padding of what we send encrypted.
+    pub padding: Padding,
+    /// Dead peer detection: seconds of silence before a probe; `None` probes nobody (answers are always given).
+    pub dpd_delay: Option<Duration>,
+}
+
+/// One phase 1 transform that we offer and accept.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Phase1Transform {
+    /// The proposal as a whole.
+    pub at: SourceRef,
+    /// Cipher.
+    pub cipher: Sourced<CipherAlgorithm>,
+    /// Its key length in bits; also present for fixed-length ciphers.
+    pub key_bits: Sourced<Bounds>,
+    /// Hash, whose HMAC is the prf.
+    pub hash: Sourced<HashAlgorithm>,
+    /// Authentication method.
+    pub auth: Sourced<AuthMethod>,
+    /// Oakley group.
+    pub group: Sourced<Group>,
+    /// Lifetime in seconds.
+    pub seconds: Sourced<Bounds>,
+    /// Lifetime in kilobytes, when one is set.
+    pub kilobytes: Option<Sourced<Bounds>>,
+}
+
+/// One half of a traffic rule.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum TrafficMatch {
+    /// Whatever the policy or the peer says (`anonymous`).
+    Any,
+    /// Exactly this.
+    Exact {
+        /// The addresses.
+        prefix: Prefix,
+        /// Upper-layer protocol, 0 for any.
+        protocol: u8,
+        /// Port, 0 for any.
+        port: u16,
+    },
+}
+
+/// How quick modes for some traffic are negotiated (`sainfo`; the quick half of an `ike` rule).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Phase2Policy {
+    /// What logs call it.
+    pub name: String,
+    /// The block or rule that defines it.
+    pub at: SourceRef,
+    /// Our side of the traffic.
+    pub local: TrafficMatch,
+    /// The peer's side.
+    pub remote: TrafficMatch,
+    /// Only with this peer ([`Phase1Policy::name`]).
+    pub phase1: Option<String>,
+    /// What we offer, in this order, and accept.
+    pub transforms: Vec<Phase2Transform>,
+    /// Perfect forward secrecy.
+    pub pfs: Sourced<PfsRule>,
+    /// Lifetime in seconds.
+    pub seconds: Sourced<Bounds>,
+    /// Lifetime in kilobytes, when one is set.
+    pub kilobytes: Option<Sourced<Bounds>>,
+}
+
+/// One phase 2 transform that we offer and accept.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Phase2Transform {
+    /// The statement as a whole.
+    pub at: SourceRef,
+    /// ESP, AH or IPComp.
+    pub protocol: Protocol,
+    /// Cipher; `None` for AH.
+    pub cipher: Option<Sourced<CipherAlgorithm>>,
+    /// Its key length in bits.
+    pub key_bits: Sourced<Bounds>,
+    /// Authenticator; `None` with an authenticated cipher.
+    pub auth: Option<Sourced<AuthSpec>>,
+}
+
+/// When a connection is negotiated.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Start {
+    /// When a packet asks for it.
+    OnDemand,
+    /// At once, and again whenever it is gone.
+    Active,
+    /// Only when the peer asks.
+    Passive,
+}
+
+/// Traffic between two places that has to be protected.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Connection {
+    /// What logs and commands call it.
+    pub name: String,
+    /// The rule that defines it.
+    pub at: SourceRef,
+    /// The packets.
+    pub selector: Selector,
+    /// Our end of the tunnel; `None` until the daemon has looked up the route.
+    pub local: Option<IpAddr>,
+    /// The peer's end; `None` for whoever comes.
+    pub remote: Option<IpAddr>,
+    /// Tunnel or transport.
+    pub mode: Mode,
+    /// The policy's request id, 0 for none.
+    pub reqid: u32,
+    /// When to negotiate.
+    pub start: Start,
+}
+
+impl Policy {
+    /// The phase 1 policy for a peer at `address`: its own, else one for anybody.
+    pub fn phase1_for(&self, address: IpAddr) -> Option<&Arc<Phase1Policy>> {
+        let named = self.phase1.iter().find(|p| p.remote == Some(address));
+        named.or_else(|| self.phase1.iter().find(|p| p.remote.is_none()))
+    }
+
+    /// The phase 2 policy for `selector` with the peer `phase1`: the one that names most of it.
+    pub fn phase2_for(&self, selector: &Selector, phase1: &str) -> Option<&Arc<Phase2Policy>> {
+        self.phase2
+            .iter()
+            .filter_map(|p| Some((p.specificity(selector, phase1)?, p)))
+            .reduce(|best, next| if next.0 > best.0 { next } else { best })
+            .map(|(_, policy)| policy)
+    }
+}
+
+impl Phase2Policy {
+    /// How many of peer, local and remote are named, or `None` when one of them differs.
+    fn specificity(&self, selector: &Selector, phase1: &str) -> Option<u8> {
+        let peer = match &self.phase1 {
+            None => 0,
+            Some(name) if name == phase1 => 1,
+            Some(_) => return None,
+        };
+        let local = self.local.fit(selector.local, selector.protocol, selector.local_port)?;
+        let remote = self.remote.fit(selector.remote, selector.protocol, selector.remote_port)?;
+        Some(peer + 2 * (local + remote))
+    }
+}
+
+impl TrafficMatch {
+    fn fit(&self, prefix: Prefix, protocol: u8, port: u16) -> Option<u8> {
+        match *self {
+            Self::Any => Some(0),
+            Self::Exact { prefix: p, protocol: q, port: r } => {
+                (p == prefix && q == protocol && r == port).then_some(1)
+            }
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! What the core asks of a kernel, and what a kernel says.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::{Endpoints, FlowPolicy, Mode, Protocol, SaId, SaPair, SaParams, Selector, Spi};
+use crate::crypto::alg::{CipherAlgorithm, HashAlgorithm};
+use crate::time::UnixTime;
+
+/// Names a request; the answer carries it back. Unique as long as the daemon runs.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct RequestId(pub u64);
+
+/// Names the kernel's wish for an SA, so that the answer can be tied to it (RFC 2367: the ACQUIRE's sequence number).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct AcquireId(pub u32);
+
+/// What the core asks for. Every request gets exactly one [`KernelEvent::Reply`].
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Request {
+    /// Reserve an inbound SPI.
+    GetSpi {
+        /// ESP, AH or IPComp.
+        protocol: Protocol,
+        /// Tunnel or transport.
+        mode: Mode,
+        /// The peer and us; the SPI will be received at `endpoints.local`.
+        endpoints: Endpoints,
+        /// The ACQUIRE that led here.
+        acquire: Option<AcquireId>,
+        /// The policy's request id, 0 for none.
+        reqid: u32,
+    },
+    /// Install both halves; the kernel has both afterwards or neither.
+    InstallPair {
+        /// The SAs; the inbound one's SPI came from a `GetSpi`.
+        pair: Box<SaPair>,
+        /// The ACQUIRE that led here.
+        acquire: Option<AcquireId>,
+    },
+    /// Remove one SA, also a reserved SPI that came to nothing.
+    Delete(SaId),
+    /// Add or replace a policy.
+    InstallPolicy(FlowPolicy),
+    /// Remove a policy that was installed by us.
+    RemovePolicy(FlowPolicy),
+    /// The negotiation that an ACQUIRE asked for has failed.
+    AcquireFailed(AcquireId),
+    /// List SAs or policies.
+    Dump(DumpKind),
+}
+
+/// What a dump lists.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum DumpKind {
+    /// The SAD.
+    Sad,
+    /// The SPD.
+    Spd,
+}
+
+/// A kernel's answer to a request.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Reply {
+    /// Done.
+    Done,
+    /// The reserved SPI.
+    Spi(Spi),
+    /// The SAD.
+    Sad(Vec<SadbEntry>),
+    /// The SPD.
+    Spd(Vec<PolicyEntry>),
+}
+
+/// What a kernel says, asked or not.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum KernelEvent {
+    /// The answer to a request.
+    Reply {
+        /// Whose answer.
+        id: RequestId,
+        /// The answer.
+        result: Result<Reply, KernelError>,
+    },
+    /// A packet met a policy and found no SA.
+    Acquire {
+        /// Names the wish.
+        id: AcquireId,
+        /// The policy's selector, seen from us.
+        selector: Selector,
+        /// The tunnel's ends or the two hosts.
+        endpoints: Endpoints,
+        /// Tunnel or transport.
+        mode: Mode,
+        /// The policy's request id, 0 for none.
+        reqid: u32,
+    },
+    /// An SA reached its soft or hard lifetime; after a hard one it is gone.
+    Expire {
+        /// Which SA.
+        sa: SaId,
+        /// Hard: gone. Soft: still there.
+        hard: bool,
+    },
+}
+
+/// Why a kernel refuses.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum KernelError {
+    /// An errno of the system.
+    Errno(i32),
+    /// No answer came in time.
+    TimedOut,
+    /// The kernel lacks the named thing.
+    Unsupported(&'static str),
+    /// Nothing of that name.
+    NoSuchSa,
+    /// It exists already.
+    Exists,
+}
+
+impl fmt::Display for KernelError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Errno(n) => write!(f, "{}", std::io::Error::from_raw_os_error(*n)),
+            Self::TimedOut => f.write_str("the kernel did not answer"),
+            Self::Unsupported(what) => write!(f, "the kernel has no {what}"),
+            Self::NoSuchSa => f.write_str("no such SA"),
+            Self::Exists => f.write_str("it exists already"),
+        }
+    }
+}
+
+impl std::error::Error for KernelError {}
+
+/// What a kernel can do.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Capabilities {
+    /// Its name in messages, e.g. `userspace`.
+    pub name: &'static str,
+    /// ESP ciphers.
+    pub ciphers: Vec<CipherAlgorithm>,
+    /// ESP and AH authenticators.
+    pub hashes: Vec<HashAlgorithm>,
+    /// Whether it takes ESP in UDP.
+    pub udp_encapsulation: bool,
+    /// Whether policies are flows (OpenBSD) that the daemon installs, not an SPD that the operator loads.
+    pub flows: bool,
+}
+
+/// The life of an SA (RFC 2367 section 2.3.1).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SaState {
+    /// An SPI without keys.
+    Larval,
+    /// In use.
+    Mature,
+    /// Past its soft lifetime.
+    Dying,
+    /// Past its hard lifetime.
+    Dead,
+}
+
+/// One SA of a dump.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SadbEntry {
+    /// What was installed.
+    pub sa: SaParams,
+    /// Whether it is the half we receive with.
+    pub inbound: bool,
+    /// Its state.
+    pub state: SaState,
+    /// When it was made.
+    pub created: UnixTime,
+    /// When it was last used.
+    pub last_used: Option<UnixTime>,
+    /// Age.
+    pub age: Duration,
+    /// Packets so far.
+    pub packets: u64,
+    /// Octets so far.
+    pub octets: u64,
+    /// Highest sequence number sent or received.
+    pub sequence: u64,
+    /// Packets refused: replayed, with a wrong ICV, malformed.
+    pub dropped: u64,
+}
+
+/// One policy of a dump.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PolicyEntry {
+    /// The policy.
+    pub policy: FlowPolicy,
+    /// The kernel's number for it.
+    pub id: u32,
+    /// When it was made.
+    pub created: UnixTime,
+    /// When it was last used.
+    pub last_used: Option<UnixTime>,
+}
