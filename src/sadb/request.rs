@@ -37,7 +37,13 @@ pub enum Request {
         pair: Box<SaPair>,
         /// The ACQUIRE that led here.
         acquire: Option<AcquireId>,
+        /// Whether the outbound half may be used at once. With `false` it is checked and kept, but packets go on
+        /// using the older one (or wait, where there is none) until [`Request::StartSending`]: the peer may not be
+        /// able to receive with it yet.
+        sending: bool,
     },
+    /// Use the outbound half of a pair that was installed with `sending: false`.
+    StartSending(SaId),
     /// Remove one SA, also a reserved SPI that came to nothing.
     Delete(SaId),
     /// Add or replace a policy.

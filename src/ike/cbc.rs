@@ -1,0 +1,115 @@
+//! Encrypted ISAKMP messages: everything behind the header, in CBC, with an IV that the exchange carries on
+//! (RFC 2409 appendix B). Integrity is the HASH payload's business, not this module's.
+
+use super::error::Why;
+use super::policy::Padding;
+use crate::crypto::cipher::{Cipher, CipherError, CipherKey};
+use crate::crypto::random::{Random, RandomError};
+use crate::wire::header::{Flags, Header};
+use crate::wire::message::emit_message;
+
+/// The cipher of an ISAKMP SA, keyed.
+pub(super) struct MessageCipher {
+    key: Box<dyn CipherKey>,
+    block_len: usize,
+}
+
+impl std::fmt::Debug for MessageCipher {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("MessageCipher(..)")
+    }
+}
+
+/// The IV for the next message of one exchange: the last cipher block of the message before it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Iv(pub(super) Vec<u8>);
+
+/// A message that was decrypted; nothing is proved by that.
+#[derive(Debug)]
+pub(super) struct Opened {
+    /// Payloads and padding.
+    pub(super) plain: Vec<u8>,
+    /// The IV that follows, if the message turns out to be acceptable.
+    pub(super) next_iv: Iv,
+}
+
+impl MessageCipher {
+    pub(super) fn new(cipher: &dyn Cipher, key: &[u8]) -> Result<Self, CipherError> {
+        Ok(Self { key: cipher.with_key(key)?, block_len: cipher.block_len() })
+    }
+
+    pub(super) fn block_len(&self) -> usize {
+        self.block_len
+    }
+
+    /// Decrypts the body of `datagram` without changing any state.
+    pub(super) fn open(&self, iv: &Iv, datagram: &[u8]) -> Result<Opened, Why> {
+        let body = datagram.get(Header::LEN..).unwrap_or_default();
+        if body.is_empty() || body.len() % self.block_len != 0 {
+            return Err(Why::Cipher(CipherError::DataLength(body.len())));
+        }
+        let mut plain = body.to_vec();
+        self.key.decrypt(&iv.0, &mut plain).map_err(Why::Cipher)?;
+        Ok(Opened { plain, next_iv: Iv(body[body.len() - self.block_len..].to_vec()) })
+    }
+
+    /// Pads and encrypts `payloads` into a datagram with `header`.
+    pub(super) fn seal(
+        &self,
+        iv: &Iv,
+        header: Header,
+        payloads: &[u8],
+        padding: Padding,
+        random: &mut dyn Random,
+    ) -> Result<(Vec<u8>, Iv), Why> {
+        let mut body = payloads.to_vec();
+        pad(&mut body, self.block_len, padding, random).map_err(|_| Why::NoRandom)?;
+        self.key.encrypt(&iv.0, &mut body).map_err(Why::Cipher)?;
+        let next = Iv(body[body.len() - self.block_len..].to_vec());
+        let header = Header { flags: Flags(header.flags.0 | Flags::ENCRYPTION.0), ..header };
+        Ok((emit_message(header, &body), next))
+    }
+}
+
+/// Fills up to the block. With a length octet there is always at least one octet of padding.
+fn pad(body: &mut Vec<u8>, block: usize, padding: Padding, random: &mut dyn Random) -> Result<(), RandomError> {
+    let missing = (block - body.len() % block) % block;
+    let mut len = if missing == 0 && padding.length_octet.is_some() { block } else { missing };
+    if padding.random_extra > 0 {
+        let mut octet = [0];
+        random.public(&mut octet)?;
+        len += usize::from(octet[0] % padding.random_extra) / block * block;
+    }
+    let start = body.len();
+    body.resize(start + len, 0);
+    if padding.randomize {
+        random.public(&mut body[start..])?;
+    }
+    if let (Some(exclusive), Some(last)) = (padding.length_octet, body[start..].last_mut()) {
+        *last = u8::try_from(len - usize::from(exclusive)).unwrap_or(u8::MAX);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::random::SeededRandom;
+
+    #[test]
+    fn padding_follows_both_customs() {
+        let mut random = SeededRandom::from_seed([1; 32]);
+        let mut padded = |len: usize, padding| {
+            let mut body = vec![0xaa; len];
+            pad(&mut body, 8, padding, &mut random).expect("seeded");
+            body
+        };
+        let zeros = Padding::default();
+        let racoon = Padding { randomize: true, length_octet: Some(true), random_extra: 0 };
+        assert_eq!(padded(8, zeros), [0xaa; 8], "isakmpd adds nothing to a whole block");
+        assert_eq!(padded(5, zeros)[5..], [0, 0, 0]);
+        assert_eq!(padded(8, racoon).len(), 16, "racoon adds a whole block");
+        assert_eq!(padded(8, racoon)[15], 7, "and says length - 1");
+        assert_eq!(padded(5, racoon)[7], 2);
+    }
+}
