@@ -98,7 +98,7 @@ impl CipherAlgorithm {
     /// Whether `bits` is a key length of this cipher.
     pub const fn accepts_key_bits(self, bits: u16) -> bool {
         let (low, high, step) = self.key_bits();
-        bits >= low && bits <= high && (bits - low) % step == 0
+        bits >= low && bits <= high && (bits - low).is_multiple_of(step)
     }
 
     /// Octets of salt or nonce that follow the key in the keying material.

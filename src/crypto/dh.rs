@@ -1,5 +1,10 @@
 //! Diffie-Hellman groups (RFC 2409 section 6, RFC 3526, RFC 5114, RFC 5903).
 
+mod comb;
+mod ecp;
+pub(in crate::crypto) mod groups;
+mod modp;
+
 use std::fmt::{self, Debug};
 
 use super::alg::Group;
@@ -53,3 +58,6 @@ pub trait DhGroup: Send + Sync + Debug {
     /// g^xy, left-padded to the group's length (ECP: the x coordinate, RFC 5903 section 9), after checking the peer's value.
     fn shared(&self, secret: &DhSecret, peer_public: &[u8]) -> Result<Secret<Vec<u8>>, DhError>;
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,6 +13,8 @@ pub mod job;
 pub mod random;
 pub mod secret;
 pub mod sign;
+#[cfg(test)]
+pub(crate) mod testing;
 pub mod x509;
 
 use alg::{CipherAlgorithm, Group, HashAlgorithm};

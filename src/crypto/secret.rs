@@ -9,7 +9,6 @@ use zeroize::Zeroize;
 #[derive(Clone)]
 pub struct Secret<T: Zeroize>(T);
 
-/// A secret octet string, the usual case.
 impl<T: Zeroize> Secret<T> {
     /// Takes the value in.
     pub const fn new(value: T) -> Self {
@@ -62,5 +61,25 @@ mod tests {
         assert_eq!(Secret::new(vec![1, 2]), Secret::new(vec![1, 2]));
         assert_ne!(Secret::new(vec![1, 2]), Secret::new(vec![1, 3]));
         assert_ne!(Secret::new(vec![1, 2]), Secret::new(vec![1]));
+        assert!(constant_time_eq(b"", b"") && constant_time_eq(b"ab", b"ab"));
+        assert!(!constant_time_eq(b"ab", b"aB") && !constant_time_eq(b"ab", b"a"));
+    }
+
+    /// Notes whether it was overwritten.
+    struct Watched<'a>(&'a std::cell::Cell<bool>);
+
+    impl Zeroize for Watched<'_> {
+        fn zeroize(&mut self) {
+            self.0.set(true);
+        }
+    }
+
+    #[test]
+    fn drop_overwrites() {
+        let overwritten = std::cell::Cell::new(false);
+        let secret = Secret::new(Watched(&overwritten));
+        assert!(!overwritten.get());
+        drop(secret);
+        assert!(overwritten.get());
     }
 }
