@@ -1,0 +1,192 @@
+//! What is wrong with a configuration, and how to mend it.
+
+use std::fmt;
+
+use super::span::Span;
+
+/// How bad it is.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Severity {
+    /// The configuration cannot be used.
+    Error,
+    /// It can, but the operator should look.
+    Warning,
+}
+
+/// One finding. `Display` renders `file:line:col: error: message`, the line, a caret line and the help.
+#[derive(Clone, Debug)]
+pub struct Diagnostic {
+    /// Error or warning.
+    pub severity: Severity,
+    /// Where; `None` when it is about the whole.
+    pub span: Option<Span>,
+    /// What is wrong, lower case without final stop.
+    pub message: String,
+    /// What to do.
+    pub help: Option<String>,
+}
+
+impl fmt::Display for Severity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+        })
+    }
+}
+
+impl Diagnostic {
+    /// An error at that place.
+    pub fn error(span: &Span, message: impl Into<String>) -> Self {
+        Self { severity: Severity::Error, span: Some(span.clone()), message: message.into(), help: None }
+    }
+
+    /// A warning at that place.
+    pub fn warning(span: &Span, message: impl Into<String>) -> Self {
+        Self { severity: Severity::Warning, ..Self::error(span, message) }
+    }
+
+    /// An error of the whole configuration.
+    pub fn general(message: impl Into<String>) -> Self {
+        Self { severity: Severity::Error, span: None, message: message.into(), help: None }
+    }
+
+    /// The same with a line of advice.
+    #[must_use]
+    pub fn with_help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// The same, advising the one of `known` that looks most like `word`, else naming all of them.
+    #[must_use]
+    pub fn with_known_words(self, word: &str, known: &[&str]) -> Self {
+        let nearest = known.iter().map(|k| (distance(word, k), *k)).min();
+        match nearest {
+            Some((far, best)) if far <= best.len().div_ceil(3) => {
+                self.with_help(format!("did you mean `{best}`?"))
+            }
+            _ if known.is_empty() => self,
+            _ => self.with_help(format!("known here: {}", known.join(", "))),
+        }
+    }
+
+    /// Whether it makes the configuration unusable.
+    pub fn is_error(&self) -> bool {
+        self.severity == Severity::Error
+    }
+}
+
+impl fmt::Display for Diagnostic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(span) = &self.span else {
+            write!(f, "{}: {}", self.severity, self.message)?;
+            return self.help.iter().try_for_each(|help| write!(f, "\n  help: {help}"));
+        };
+        let at = span.position();
+        let (file, severity, message) = (span.file().name(), self.severity, &self.message);
+        write!(f, "{file}:{}:{}: {severity}: {message}", at.line, at.column)?;
+        write!(f, "\n  {}\n  {}", show_line(span.line()), carets(span, at.column))?;
+        self.help.iter().try_for_each(|help| write!(f, "\n  help: {help}"))
+    }
+}
+
+/// The line with tabs as they are (the caret line repeats them) and other control characters made harmless.
+fn show_line(line: &str) -> String {
+    line.chars().map(|c| if c.is_control() && c != '\t' { '\u{fffd}' } else { c }).collect()
+}
+
+fn carets(span: &Span, column: u32) -> String {
+    let line = span.line();
+    let before = column.saturating_sub(1) as usize;
+    let indent: String = line.chars().take(before).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
+    let on_this_line = line.chars().count().saturating_sub(before).max(1);
+    let width = span.text().chars().count().clamp(1, on_this_line);
+    format!("{indent}{}", "^".repeat(width))
+}
+
+/// Levenshtein's distance.
+fn distance(a: &str, b: &str) -> usize {
+    if a.len() > 64 {
+        return usize::MAX;
+    }
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
+        for (j, y) in b.iter().enumerate() {
+            let change = diagonal + usize::from(x != *y);
+            diagonal = row[j + 1];
+            row[j + 1] = change.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[b.len()]
+}
+
+/// Whether one of them makes the configuration unusable.
+pub fn has_errors(diagnostics: &[Diagnostic]) -> bool {
+    diagnostics.iter().any(Diagnostic::is_error)
+}
+
+/// Sorts by place: files in the order in which they first appear, then from top to bottom; what has no place comes
+/// last. Repetitions of the same finding are dropped.
+pub fn sort(diagnostics: &mut Vec<Diagnostic>) {
+    let mut names: Vec<String> = Vec::new();
+    for name in diagnostics.iter().filter_map(|d| d.span.as_ref()).map(|s| s.file().name()) {
+        if !names.iter().any(|n| n == name) {
+            names.push(name.to_owned());
+        }
+    }
+    diagnostics.sort_by_key(|d| match &d.span {
+        Some(s) => (names.iter().position(|n| n == s.file().name()), s.start(), d.severity),
+        None => (Some(usize::MAX), 0, d.severity),
+    });
+    diagnostics.dedup_by(|a, b| a.to_string() == b.to_string());
+}
+
+/// All of them as text, in order of place, each ending in a newline.
+pub fn render(diagnostics: &[Diagnostic]) -> String {
+    let mut sorted = diagnostics.to_vec();
+    sort(&mut sorted);
+    sorted.iter().map(|d| format!("{d}\n")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::span::SourceFile;
+    use super::*;
+
+    #[test]
+    fn renders_place_line_caret_and_help() {
+        let file = SourceFile::new("racoon.conf", "remote anonymous {\n\tdh_grup modp1024;\n}\n");
+        let shown = Diagnostic::error(&file.span(20, 27), "unknown statement `dh_grup`")
+            .with_known_words("dh_grup", &["dh_group", "passive"])
+            .to_string();
+        assert_eq!(
+            shown,
+            "racoon.conf:2:2: error: unknown statement `dh_grup`\n  \tdh_grup modp1024;\n  \t^^^^^^^\n  \
+             help: did you mean `dh_group`?"
+        );
+    }
+
+    #[test]
+    fn carets_end_with_the_line() {
+        let file = SourceFile::new("f", "ab cd\nef");
+        let shown = Diagnostic::warning(&file.span(3, 8), "x").to_string();
+        assert_eq!(shown, "f:1:4: warning: x\n  ab cd\n     ^^");
+        assert_eq!(Diagnostic::error(&file.end(), "y").to_string(), "f:2:3: error: y\n  ef\n    ^");
+    }
+
+    #[test]
+    fn sorts_by_place() {
+        let file = SourceFile::new("f", "abc");
+        let all = [
+            Diagnostic::general("last"),
+            Diagnostic::error(&file.span(2, 3), "second"),
+            Diagnostic::error(&file.span(0, 1), "first"),
+        ];
+        let text = render(&all);
+        let at = |word| text.find(word).expect("the word is there");
+        assert!(at("first") < at("second") && at("second") < at("last"));
+    }
+}
