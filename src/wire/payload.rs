@@ -79,8 +79,12 @@ pub enum Payload {
 impl Payload {
     /// Reads the body of a payload of a chain.
     pub fn parse(raw: &RawPayload<'_>) -> Result<Self, WireError> {
-        let (body, offset) = (raw.body, raw.offset);
-        Ok(match raw.kind {
+        Self::parse_body(raw.kind, raw.body, raw.offset)
+    }
+
+    /// Reads a body of a payload of type `kind` that begins at `offset` of the message.
+    pub fn parse_body(kind: PayloadType, body: &[u8], offset: usize) -> Result<Self, WireError> {
+        Ok(match kind {
             PayloadType::SA => Self::SecurityAssociation(SecurityAssociation::parse(body, offset)?),
             PayloadType::KE => Self::KeyExchange(KeyExchange::parse(body, offset)?),
             PayloadType::ID => Self::Identification(Identification::parse(body, offset)?),
@@ -93,10 +97,8 @@ impl Payload {
             PayloadType::DELETE => Self::Delete(Delete::parse(body, offset)?),
             PayloadType::VENDOR_ID => Self::VendorId(VendorId::parse(body, offset)?),
             PayloadType::ATTRIBUTES => Self::ConfigAttributes(ConfigAttributes::parse(body, offset)?),
-            PayloadType::NAT_D | PayloadType::NAT_D_DRAFT => Self::NatD(raw.kind, NatD::parse(body, offset)?),
-            PayloadType::NAT_OA | PayloadType::NAT_OA_DRAFT => {
-                Self::NatOa(raw.kind, NatOa::parse(body, offset)?)
-            }
+            PayloadType::NAT_D | PayloadType::NAT_D_DRAFT => Self::NatD(kind, NatD::parse(body, offset)?),
+            PayloadType::NAT_OA | PayloadType::NAT_OA_DRAFT => Self::NatOa(kind, NatOa::parse(body, offset)?),
             PayloadType::FRAGMENT => Self::Fragment(Fragment::parse(body, offset)?),
             kind => Self::Unknown { kind, body: body.to_vec() },
         })
