@@ -3,6 +3,15 @@
 use std::fmt::{self, Debug};
 use std::sync::Arc;
 
+use ::rsa::pkcs8::PrivateKeyInfoRef;
+
+mod ecdsa;
+pub(in crate::crypto) mod pem;
+mod public;
+mod rsa;
+
+pub(in crate::crypto) use public::PublicKey;
+
 /// The kind of signature, as the authentication method names it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum SignatureMethod {
@@ -14,6 +23,17 @@ pub enum SignatureMethod {
     Ecdsa384,
     /// ECDSA with SHA-512 on P-521 (RFC 4754).
     Ecdsa521,
+}
+
+impl fmt::Display for SignatureMethod {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Rsa => "RSA",
+            Self::Ecdsa256 => "ECDSA-256",
+            Self::Ecdsa384 => "ECDSA-384",
+            Self::Ecdsa521 => "ECDSA-521",
+        })
+    }
 }
 
 /// Why no signature was made.
@@ -121,19 +141,55 @@ impl fmt::Display for SignatureError {
 impl std::error::Error for SignatureError {}
 
 /// Loads a private key as `openssl` writes it: PKCS #1 `RSA PRIVATE KEY`, PKCS #8 `PRIVATE KEY`, SEC 1
-/// `EC PRIVATE KEY`.
+/// `EC PRIVATE KEY`. Other blocks of the file (certificates, `EC PARAMETERS`) are passed over.
 pub fn load_private_key(pem: &[u8]) -> Result<Arc<dyn SigningKey>, KeyError> {
-    let _ = pem;
+    for block in pem::blocks(pem).ok_or(KeyError::Malformed)? {
+        match block.label {
+            "RSA PRIVATE KEY" | "PRIVATE KEY" | "EC PRIVATE KEY" if block.encrypted => {
+                return Err(KeyError::Encrypted);
+            }
+            "ENCRYPTED PRIVATE KEY" => return Err(KeyError::Encrypted),
+            "RSA PRIVATE KEY" => {
+                let der = block.decode().ok_or(KeyError::Malformed)?;
+                return Ok(Arc::new(rsa::RsaSigningKey::from_pkcs1(&der)?));
+            }
+            "EC PRIVATE KEY" => return ecdsa::from_sec1(&block.decode().ok_or(KeyError::Malformed)?),
+            "PRIVATE KEY" => return from_pkcs8(&block.decode().ok_or(KeyError::Malformed)?),
+            "DSA PRIVATE KEY" | "OPENSSH PRIVATE KEY" => return Err(KeyError::Unsupported),
+            _ => {}
+        }
+    }
     Err(KeyError::NoKey)
 }
 
+fn from_pkcs8(der: &[u8]) -> Result<Arc<dyn SigningKey>, KeyError> {
+    let info = PrivateKeyInfoRef::try_from(der).map_err(|_| KeyError::Malformed)?;
+    match info.algorithm.oid {
+        public::RSA_ENCRYPTION => Ok(Arc::new(rsa::RsaSigningKey::from_pkcs8(der)?)),
+        public::EC_PUBLIC_KEY => {
+            let curve = info.algorithm.parameters_oid().map_err(|_| KeyError::Unsupported)?;
+            ecdsa::from_pkcs8(curve, der)
+        }
+        _ => Err(KeyError::Unsupported),
+    }
+}
+
 /// Checks a signature over the bare hash with the key of a DER SubjectPublicKeyInfo.
+///
+/// RSA: the signature has the length of the modulus and is below it, and the block `00 01 FF.. 00 hash` is encoded
+/// again and compared whole. ECDSA: r and s in fixed length, each between 1 and the order of the curve.
 pub fn verify(
     spki_der: &[u8],
     method: SignatureMethod,
     hash: &[u8],
     signature: &[u8],
 ) -> Result<(), SignatureError> {
-    let _ = (spki_der, method, hash, signature);
-    Err(SignatureError::Mismatch)
+    let key = PublicKey::from_spki(spki_der)?;
+    if key.method() != method {
+        return Err(SignatureError::KeyKind);
+    }
+    key.verify_ike(hash, signature)
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,13 +5,16 @@
 //! refusal is a [`VerifyError`] that an operator can act on.
 
 mod certificate;
+mod chain;
+mod constraints;
 mod error;
 mod identity;
 pub mod name;
+mod parse;
 mod request;
 mod trust;
 
-pub use certificate::{AltName, Certificate, CertificateError};
+pub use certificate::{AltName, Certificate, CertificateError, SignatureAlgorithm};
 pub use error::{Fault, VerifyError};
 pub use identity::CertificateIdentity;
 pub use request::{VerifiedPeer, VerifyRequest, Weakness};

@@ -4,6 +4,12 @@ use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use sha2::{Digest, Sha256};
+
+use super::constraints::NameConstraints;
+use super::name::CanonicalName;
+use crate::crypto::alg::HashAlgorithm;
+use crate::crypto::sign::{PublicKey, SignatureError, SignatureMethod, pem};
 use crate::time::UnixTime;
 
 /// Why octets are no certificate that we can use.
@@ -21,6 +27,8 @@ pub enum CertificateError {
     TooLong(usize),
     /// An extension, named by its OID, is damaged or there twice.
     Extension(String),
+    /// The algorithm of the signature is not the one inside of what is signed (RFC 5280 section 4.1.1.2).
+    AlgorithmMismatch,
 }
 
 impl fmt::Display for CertificateError {
@@ -32,6 +40,9 @@ impl fmt::Display for CertificateError {
             Self::TrailingOctets(n) => write!(f, "{n} octets follow the certificate"),
             Self::TooLong(n) => write!(f, "a certificate of {n} octets is too long"),
             Self::Extension(oid) => write!(f, "the certificate's extension {oid} is damaged or there twice"),
+            Self::AlgorithmMismatch => {
+                f.write_str("the certificate names two different signature algorithms")
+            }
         }
     }
 }
@@ -68,39 +79,101 @@ impl fmt::Display for AltName {
 /// A parsed certificate. Cheap to clone; equal when the DER is equal.
 #[derive(Clone)]
 pub struct Certificate {
-    parts: Arc<Parts>,
+    pub(super) parts: Arc<Parts>,
 }
 
-struct Parts {
-    der: Vec<u8>,
-    subject_der: Vec<u8>,
-    subject: String,
-    issuer_der: Vec<u8>,
-    issuer: String,
-    serial: Vec<u8>,
-    not_before: UnixTime,
-    not_after: UnixTime,
-    spki_der: Vec<u8>,
-    alt_names: Vec<AltName>,
+/// What of a certificate we act on. Filled by [`parse`](super::parse), read by the chain.
+pub(super) struct Parts {
+    pub(super) der: Vec<u8>,
+    /// The TBSCertificate, as it is signed.
+    pub(super) tbs: Vec<u8>,
+    pub(super) version: u32,
+    pub(super) serial: Vec<u8>,
+    pub(super) signature_algorithm: SignatureAlgorithm,
+    pub(super) signature: Vec<u8>,
+    pub(super) subject_der: Vec<u8>,
+    pub(super) subject: String,
+    pub(super) subject_canonical: CanonicalName,
+    pub(super) issuer_der: Vec<u8>,
+    pub(super) issuer: String,
+    pub(super) issuer_canonical: CanonicalName,
+    pub(super) not_before: UnixTime,
+    pub(super) not_after: UnixTime,
+    pub(super) spki_der: Vec<u8>,
+    /// `Err` where we cannot use the key; the certificate can still be shown.
+    pub(super) public_key: Result<PublicKey, SignatureError>,
+    pub(super) extensions: Extensions,
+}
+
+/// The extensions that we act on, each `None` where the certificate has none.
+#[derive(Default)]
+pub(super) struct Extensions {
+    pub(super) alt_names: Vec<AltName>,
+    pub(super) basic_constraints: Option<BasicConstraints>,
+    pub(super) key_usage: Option<KeyUsage>,
+    /// OIDs in dotted form.
+    pub(super) extended_key_usage: Option<Vec<String>>,
+    pub(super) name_constraints: Option<NameConstraints>,
+    /// The first critical extension that we do not apply.
+    pub(super) unknown_critical: Option<String>,
+}
+
+/// basicConstraints (RFC 5280 section 4.2.1.9).
+#[derive(Clone, Copy)]
+pub(super) struct BasicConstraints {
+    pub(super) ca: bool,
+    pub(super) path_len: Option<u32>,
+}
+
+/// The bits of keyUsage that we look at (RFC 5280 section 4.2.1.3).
+#[derive(Clone, Copy)]
+pub(super) struct KeyUsage {
+    /// digitalSignature or nonRepudiation: either is enough for IKE (RFC 4945 section 5.1.3.2).
+    pub(super) signature: bool,
+    pub(super) key_cert_sign: bool,
+}
+
+/// How a certificate is signed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum SignatureAlgorithm {
+    /// RSA, PKCS #1 v1.5.
+    Rsa(HashAlgorithm),
+    /// ECDSA.
+    Ecdsa(HashAlgorithm),
+    /// Anything else, by its OID.
+    Other(String),
+}
+
+impl fmt::Display for SignatureAlgorithm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Rsa(hash) => write!(f, "rsa with {hash}"),
+            Self::Ecdsa(hash) => write!(f, "ecdsa with {hash}"),
+            Self::Other(oid) => f.write_str(oid),
+        }
+    }
 }
 
 impl Certificate {
     /// The first certificate of a PEM file.
     pub fn from_pem(pem: &[u8]) -> Result<Self, CertificateError> {
-        let _ = pem;
-        Err(CertificateError::NoPem)
+        Self::all_from_pem(pem).and_then(|all| all.into_iter().next().ok_or(CertificateError::NoPem))
     }
 
-    /// Every certificate of a PEM file, in its order; at least one.
+    /// Every certificate of a PEM file, in its order; at least one. Other blocks are passed over.
     pub fn all_from_pem(pem: &[u8]) -> Result<Vec<Self>, CertificateError> {
-        let _ = pem;
-        Err(CertificateError::NoPem)
+        let mut all = Vec::new();
+        for block in pem::blocks(pem).ok_or(CertificateError::Pem)? {
+            if matches!(block.label, "CERTIFICATE" | "X509 CERTIFICATE") {
+                all.push(Self::from_der(&block.decode().ok_or(CertificateError::Pem)?)?);
+            }
+        }
+        if all.is_empty() { Err(CertificateError::NoPem) } else { Ok(all) }
     }
 
     /// A certificate as a CERT payload carries it.
     pub fn from_der(der: &[u8]) -> Result<Self, CertificateError> {
-        let _ = der;
-        Err(CertificateError::Der)
+        Ok(Self { parts: Arc::new(super::parse::certificate(der)?) })
     }
 
     /// The whole certificate.
@@ -148,14 +221,33 @@ impl Certificate {
         &self.parts.spki_der
     }
 
+    /// Which authentication method the key serves; `None` where we cannot use the key.
+    pub fn method(&self) -> Option<SignatureMethod> {
+        self.parts.public_key.as_ref().ok().map(PublicKey::method)
+    }
+
     /// Every subjectAltName, in the order of the certificate.
     pub fn alt_names(&self) -> &[AltName] {
-        &self.parts.alt_names
+        &self.parts.extensions.alt_names
+    }
+
+    /// How the issuer signed it.
+    pub fn signature_algorithm(&self) -> &SignatureAlgorithm {
+        &self.parts.signature_algorithm
+    }
+
+    /// Whether basicConstraints says that this is a CA.
+    pub fn is_ca(&self) -> bool {
+        self.parts.extensions.basic_constraints.is_some_and(|b| b.ca)
+    }
+
+    /// Whether subject and issuer are the same name.
+    pub fn is_self_issued(&self) -> bool {
+        self.parts.subject_canonical == self.parts.issuer_canonical
     }
 
     /// SHA-256 of the DER.
     pub fn fingerprint(&self) -> [u8; 32] {
-        use sha2::{Digest, Sha256};
         Sha256::digest(self.der()).into()
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::certificate::{AltName, CertificateError};
+use super::certificate::{AltName, CertificateError, SignatureAlgorithm};
 use super::identity::CertificateIdentity;
 use crate::crypto::sign::{SignatureError, SignatureMethod};
 use crate::time::UnixTime;
@@ -10,54 +10,138 @@ use crate::time::UnixTime;
 /// Which part of the proof failed, to choose the notify that the peer gets.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Fault {
-    /// There is no certificate to look at.
+    /// There is no certificate to look at (CERTIFICATE-UNAVAILABLE).
     CertificateUnavailable,
-    /// A certificate is damaged, out of date, or not for this purpose.
+    /// A certificate is damaged, out of date, or not for this purpose (INVALID-CERTIFICATE).
     Certificate,
-    /// No chain to a configured CA.
+    /// No chain to a configured CA (INVALID-CERT-AUTHORITY).
     Authority,
-    /// The certificate does not carry the identity.
+    /// The certificate does not carry the identity (INVALID-ID-INFORMATION).
     Identity,
-    /// The signature was not made with the certificate's key.
+    /// The signature was not made with the certificate's key (INVALID-SIGNATURE).
     Signature,
 }
 
-/// Why a peer is refused.
+/// Why a peer is refused. `subject` is always the subject of the certificate that the sentence is about.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum VerifyError {
     /// The peer sent no certificate, and none is configured for it.
     NoCertificate,
-    /// The signature does not match.
-    Signature {
-        /// The subject of the certificate whose key was used.
-        subject: String,
-        /// What is wrong with the signature.
-        why: SignatureError,
-    },
-    /// A certificate is damaged.
+    /// The peer sent more certificates than are looked at.
+    TooManyCertificates(usize),
+    /// None of the certificates can be read; this is wrong with the first.
     Malformed(CertificateError),
-    /// The certificate is out of date.
+    /// The validity period is over.
     Expired {
         /// Whose certificate.
         subject: String,
         /// Its last second.
         on: UnixTime,
     },
-    /// No subjectAltName is the identity.
-    Identity {
-        /// What the peer says it is.
-        identity: CertificateIdentity,
-        /// The certificate's subject.
+    /// The validity period has not begun.
+    NotYetValid {
+        /// Whose certificate.
         subject: String,
-        /// All it has.
-        alt_names: Vec<AltName>,
+        /// Its first second.
+        from: UnixTime,
     },
-    /// The key of the certificate does not fit the negotiated method.
+    /// The peer's own certificate is signed by itself and not configured as trusted.
+    SelfSigned {
+        /// Whose certificate.
+        subject: String,
+    },
+    /// The chain ends without reaching a configured CA.
+    UnknownCa {
+        /// Whose certificate was the last of the chain.
+        subject: String,
+        /// Who signed it.
+        issuer: String,
+    },
+    /// The chain is longer than is followed, or too many certificates of one name were sent.
+    ChainTooLong,
+    /// A certificate signed another one and is no CA.
+    NotCa {
+        /// Whose certificate.
+        subject: String,
+    },
+    /// A CA may not have that many CAs below it.
+    PathLength {
+        /// Whose certificate.
+        subject: String,
+        /// How many it may have.
+        limit: u32,
+    },
+    /// keyUsage does not allow what the key is used for.
+    KeyUsage {
+        /// Whose certificate.
+        subject: String,
+        /// The missing bit.
+        needed: &'static str,
+    },
+    /// extendedKeyUsage has no purpose that fits IKE.
+    ExtendedKeyUsage {
+        /// Whose certificate.
+        subject: String,
+        /// The OIDs it has.
+        purposes: Vec<String>,
+    },
+    /// A critical extension that is not applied here.
+    UnknownCriticalExtension {
+        /// Whose certificate.
+        subject: String,
+        /// The extension.
+        oid: String,
+    },
+    /// A CA does not allow a name below it.
+    NameConstraints {
+        /// Whose certificate has the constraints.
+        subject: String,
+        /// The name.
+        name: String,
+    },
+    /// A certificate is not signed with the key of the CA it names.
+    CertificateSignature {
+        /// Whose certificate.
+        subject: String,
+        /// The CA of that name.
+        issuer: String,
+        /// What is wrong with the signature.
+        why: SignatureError,
+    },
+    /// A certificate is signed with an algorithm that proves nothing, or that is not known.
+    SignatureAlgorithm {
+        /// Whose certificate.
+        subject: String,
+        /// The algorithm.
+        algorithm: SignatureAlgorithm,
+    },
+    /// The key of the peer's certificate is unusable.
+    PublicKey {
+        /// Whose certificate.
+        subject: String,
+    },
+    /// The key of the peer's certificate does not fit the negotiated method.
     KeyKind {
-        /// The certificate's subject.
+        /// Whose certificate.
         subject: String,
         /// The negotiated method.
         method: SignatureMethod,
+    },
+    /// The certificate does not carry the identity.
+    Identity {
+        /// What the peer says it is.
+        identity: CertificateIdentity,
+        /// Whose certificate.
+        subject: String,
+        /// All the certificate has.
+        alt_names: Vec<AltName>,
+    },
+    /// The signature does not match.
+    Signature {
+        /// Whose certificate.
+        subject: String,
+        /// What is wrong with the signature.
+        why: SignatureError,
     },
 }
 
@@ -66,17 +150,149 @@ impl VerifyError {
     pub fn fault(&self) -> Fault {
         match self {
             Self::NoCertificate => Fault::CertificateUnavailable,
-            Self::Signature { .. } => Fault::Signature,
-            Self::Malformed(_) | Self::Expired { .. } | Self::KeyKind { .. } => Fault::Certificate,
+            Self::SelfSigned { .. }
+            | Self::UnknownCa { .. }
+            | Self::ChainTooLong
+            | Self::NotCa { .. }
+            | Self::PathLength { .. }
+            | Self::NameConstraints { .. } => Fault::Authority,
             Self::Identity { .. } => Fault::Identity,
+            Self::Signature { .. } => Fault::Signature,
+            _ => Fault::Certificate,
         }
     }
 }
 
 impl fmt::Display for VerifyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{self:?}")
+        match self {
+            Self::NoCertificate => f.write_str("the peer sent no certificate and none is configured for it"),
+            Self::TooManyCertificates(n) => write!(f, "the peer sent {n} certificates, which is too many"),
+            Self::Malformed(why) => write!(f, "{why}"),
+            Self::Expired { subject, on } => {
+                write!(f, "the certificate of {subject} expired on {}", Civil(*on))
+            }
+            Self::NotYetValid { subject, from } => {
+                write!(f, "the certificate of {subject} is not valid before {}", Civil(*from))
+            }
+            Self::SelfSigned { subject } => {
+                write!(f, "the certificate of {subject} is self-signed and is not among the configured CAs")
+            }
+            Self::UnknownCa { subject, issuer } => {
+                write!(f, "issuer {issuer} of the certificate of {subject} is not among the configured CAs")
+            }
+            Self::ChainTooLong => f.write_str("the certificate chain is too long"),
+            Self::NotCa { subject } => {
+                write!(f, "{subject} signed a certificate, and its own certificate is not one of a CA")
+            }
+            Self::PathLength { subject, limit } => {
+                write!(f, "the CA {subject} may have at most {limit} CAs below it, and the chain has more")
+            }
+            Self::KeyUsage { subject, needed } => {
+                write!(f, "the keyUsage of the certificate of {subject} does not include {needed}")
+            }
+            Self::ExtendedKeyUsage { subject, purposes } => {
+                write!(f, "the certificate of {subject} is not for IPsec: its extendedKeyUsage is ")?;
+                f.write_str(&purposes.join(", "))
+            }
+            Self::UnknownCriticalExtension { subject, oid } => {
+                write!(
+                    f,
+                    "the certificate of {subject} has the critical extension {oid}, which is not supported"
+                )
+            }
+            Self::NameConstraints { subject, name } => {
+                write!(f, "the name constraints of the CA {subject} do not allow {name}")
+            }
+            Self::CertificateSignature { subject, issuer, why } => {
+                write!(f, "the certificate of {subject} is not signed with the key of {issuer}: {why}")
+            }
+            Self::SignatureAlgorithm { subject, algorithm } => {
+                write!(f, "the certificate of {subject} is signed with {algorithm}, which is not accepted")
+            }
+            Self::PublicKey { subject } => {
+                write!(f, "the public key in the certificate of {subject} is unusable")
+            }
+            Self::KeyKind { subject, method } => {
+                write!(f, "{method} signatures were negotiated, the certificate of {subject} has another key")
+            }
+            Self::Identity { identity, subject, alt_names } => {
+                identity_mismatch(f, identity, subject, alt_names)
+            }
+            Self::Signature { subject, why } => {
+                write!(f, "signature does not match (INVALID-SIGNATURE), certificate of {subject}: {why}")
+            }
+        }
     }
 }
 
-impl std::error::Error for VerifyError {}
+impl std::error::Error for VerifyError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Malformed(why) => Some(why),
+            Self::CertificateSignature { why, .. } | Self::Signature { why, .. } => Some(why),
+            _ => None,
+        }
+    }
+}
+
+fn identity_mismatch(
+    f: &mut fmt::Formatter<'_>,
+    identity: &CertificateIdentity,
+    subject: &str,
+    alt_names: &[AltName],
+) -> fmt::Result {
+    match identity {
+        CertificateIdentity::Other => {
+            return write!(f, "the identity is of a kind that the certificate of {subject} cannot prove");
+        }
+        CertificateIdentity::DerAsn1Dn(_) => {
+            return write!(f, "the subject of the certificate is {subject}, the identity is {identity}");
+        }
+        _ => {}
+    }
+    write!(f, "no subjectAltName of the certificate of {subject} matches the identity {identity}: it has ")?;
+    if alt_names.is_empty() {
+        return f.write_str("none");
+    }
+    for (i, name) in alt_names.iter().take(16).enumerate() {
+        write!(f, "{}{name}", if i == 0 { "" } else { ", " })?;
+    }
+    if alt_names.len() > 16 { f.write_str(", ..") } else { Ok(()) }
+}
+
+/// A civil time as `2026-11-23 08:18:28 UTC`.
+struct Civil(UnixTime);
+
+impl fmt::Display for Civil {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (days, second) = (self.0.0.div_euclid(86_400), self.0.0.rem_euclid(86_400));
+        // Days since 0000-03-01, so that the leap day is the last of its year; 146,097 days are 400 years.
+        let shifted = days.saturating_add(719_468);
+        let (era, day_of_era) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
+        let year_of_era =
+            (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+        let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+        let month_from_march = (5 * day_of_year + 2) / 153;
+        let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+        let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+        let year = era * 400 + year_of_era + i64::from(month <= 2);
+        let (hour, minute) = (second / 3_600, second / 60 % 60);
+        write!(f, "{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{:02} UTC", second % 60)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn civil_dates() {
+        let shown = |t: i64| Civil(UnixTime(t)).to_string();
+        assert_eq!(shown(0), "1970-01-01 00:00:00 UTC");
+        assert_eq!(shown(951_782_400), "2000-02-29 00:00:00 UTC");
+        assert_eq!(shown(1_795_421_908), "2026-11-23 08:18:28 UTC");
+        assert_eq!(shown(-1), "1969-12-31 23:59:59 UTC");
+        assert_eq!(shown(4_107_542_399), "2100-02-28 23:59:59 UTC");
+    }
+}

@@ -3,11 +3,13 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::certificate::Certificate;
+use super::certificate::{Certificate, SignatureAlgorithm};
+use super::chain;
 use super::error::VerifyError;
 use super::identity::CertificateIdentity;
 use super::trust::TrustStore;
-use crate::crypto::sign::SignatureMethod;
+use crate::crypto::alg::HashAlgorithm;
+use crate::crypto::sign::{PublicKey, SignatureMethod};
 use crate::time::UnixTime;
 
 /// Everything that proving a peer by certificate needs.
@@ -70,7 +72,112 @@ pub struct VerifiedPeer {
 
 impl VerifyRequest {
     /// Proves certificate, identity and signature, in this order.
+    ///
+    /// The certificate is the pinned one; else the first of those sent that carries the identity; else the first that
+    /// can be read. Certificates that cannot be read are passed over where another can do.
     pub fn run(&self) -> Result<VerifiedPeer, VerifyError> {
-        Err(VerifyError::NoCertificate)
+        let sent = self.readable()?;
+        let (end, path) = match &self.pinned {
+            Some(pinned) => {
+                if self.check_chain {
+                    chain::check_end(pinned, self.at)?;
+                }
+                (pinned, vec![pinned.clone()])
+            }
+            None => {
+                let end = sent.iter().find(|c| c.matches_identity(&self.identity)).or_else(|| sent.first());
+                let end = end.ok_or(VerifyError::NoCertificate)?;
+                (end, if self.check_chain { self.path(end, &sent)? } else { vec![end.clone()] })
+            }
+        };
+        if self.check_chain {
+            self.check_identity(end)?;
+        }
+        self.check_signature(end)?;
+        Ok(VerifiedPeer {
+            subject: end.subject().to_owned(),
+            subject_der: end.subject_der().to_vec(),
+            weaknesses: self.weaknesses(&path),
+            not_after: path.iter().map(Certificate::not_after).min().unwrap_or(end.not_after()),
+        })
+    }
+
+    fn readable(&self) -> Result<Vec<Certificate>, VerifyError> {
+        if self.pinned.is_some() {
+            return Ok(Vec::new());
+        }
+        if self.certificates.len() > chain::MAX_SENT {
+            return Err(VerifyError::TooManyCertificates(self.certificates.len()));
+        }
+        let mut readable = Vec::new();
+        let mut problem = None;
+        for der in &self.certificates {
+            match Certificate::from_der(der) {
+                Ok(certificate) => readable.push(certificate),
+                Err(why) => problem = problem.or(Some(why)),
+            }
+        }
+        match problem {
+            Some(why) if readable.is_empty() => Err(VerifyError::Malformed(why)),
+            _ => Ok(readable),
+        }
+    }
+
+    fn path(&self, end: &Certificate, sent: &[Certificate]) -> Result<Vec<Certificate>, VerifyError> {
+        chain::check_end(end, self.at)?;
+        chain::build(end, sent, &self.trust, self.at)
+    }
+
+    fn check_identity(&self, end: &Certificate) -> Result<(), VerifyError> {
+        if end.matches_identity(&self.identity) {
+            return Ok(());
+        }
+        Err(VerifyError::Identity {
+            identity: self.identity.clone(),
+            subject: end.subject().to_owned(),
+            alt_names: end.alt_names().to_vec(),
+        })
+    }
+
+    fn check_signature(&self, end: &Certificate) -> Result<(), VerifyError> {
+        let subject = || end.subject().to_owned();
+        let Ok(key) = &end.parts.public_key else {
+            return Err(VerifyError::PublicKey { subject: subject() });
+        };
+        if key.method() != self.method {
+            return Err(VerifyError::KeyKind { subject: subject(), method: self.method });
+        }
+        key.verify_ike(&self.hash, &self.signature)
+            .map_err(|why| VerifyError::Signature { subject: subject(), why })
+    }
+
+    /// What is weak along the path. The signature on the configured certificate at its end is nobody's proof.
+    fn weaknesses(&self, path: &[Certificate]) -> Vec<Weakness> {
+        let mut found = Vec::new();
+        if !self.check_chain {
+            found.push(Weakness::Unverified);
+        }
+        for (i, certificate) in path.iter().enumerate() {
+            let sha1 = matches!(
+                certificate.signature_algorithm(),
+                SignatureAlgorithm::Rsa(HashAlgorithm::Sha1) | SignatureAlgorithm::Ecdsa(HashAlgorithm::Sha1)
+            );
+            if sha1 && i + 1 < path.len() {
+                found.push(Weakness::Sha1Signature);
+            }
+            let bits = certificate.parts.public_key.as_ref().ok().and_then(PublicKey::rsa_bits);
+            found.extend(bits.filter(|n| *n < 2048).map(Weakness::RsaKeyBits));
+        }
+        let mut seen = Vec::new();
+        found.retain(|w| {
+            !seen.contains(w) && {
+                seen.push(*w);
+                true
+            }
+        });
+        found
     }
 }
+
+#[cfg(test)]
+mod tests;
