@@ -11,6 +11,7 @@ mod public;
 mod rsa;
 
 pub(in crate::crypto) use public::PublicKey;
+pub(in crate::crypto) use rsa::digest_info;
 
 /// The kind of signature, as the authentication method names it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]

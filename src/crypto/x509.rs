@@ -7,8 +7,11 @@
 mod certificate;
 mod chain;
 mod constraints;
+mod date;
+mod der;
 mod error;
 mod identity;
+pub mod issue;
 pub mod name;
 mod parse;
 mod request;

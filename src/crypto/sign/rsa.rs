@@ -98,7 +98,7 @@ pub(super) fn verify(
 }
 
 /// The DER of DigestInfo up to the hash itself (RFC 8017 section 9.2, note 1), as certificates have it.
-pub(super) const fn digest_info(hash: HashAlgorithm) -> &'static [u8] {
+pub(in crate::crypto) const fn digest_info(hash: HashAlgorithm) -> &'static [u8] {
     match hash {
         HashAlgorithm::Md5 => b"\x30\x20\x30\x0c\x06\x08\x2a\x86\x48\x86\xf7\x0d\x02\x05\x05\x00\x04\x10",
         HashAlgorithm::Sha1 => b"\x30\x21\x30\x09\x06\x05\x2b\x0e\x03\x02\x1a\x05\x00\x04\x14",

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::certificate::{AltName, CertificateError, SignatureAlgorithm};
+use super::date::Civil;
 use super::identity::CertificateIdentity;
 use crate::crypto::sign::{SignatureError, SignatureMethod};
 use crate::time::UnixTime;
@@ -170,10 +171,10 @@ impl fmt::Display for VerifyError {
             Self::TooManyCertificates(n) => write!(f, "the peer sent {n} certificates, which is too many"),
             Self::Malformed(why) => write!(f, "{why}"),
             Self::Expired { subject, on } => {
-                write!(f, "the certificate of {subject} expired on {}", Civil(*on))
+                write!(f, "the certificate of {subject} expired on {}", Civil::new(*on))
             }
             Self::NotYetValid { subject, from } => {
-                write!(f, "the certificate of {subject} is not valid before {}", Civil(*from))
+                write!(f, "the certificate of {subject} is not valid before {}", Civil::new(*from))
             }
             Self::SelfSigned { subject } => {
                 write!(f, "the certificate of {subject} is self-signed and is not among the configured CAs")
@@ -259,40 +260,4 @@ fn identity_mismatch(
         write!(f, "{}{name}", if i == 0 { "" } else { ", " })?;
     }
     if alt_names.len() > 16 { f.write_str(", ..") } else { Ok(()) }
-}
-
-/// A civil time as `2026-11-23 08:18:28 UTC`.
-struct Civil(UnixTime);
-
-impl fmt::Display for Civil {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (days, second) = (self.0.0.div_euclid(86_400), self.0.0.rem_euclid(86_400));
-        // Days since 0000-03-01, so that the leap day is the last of its year; 146,097 days are 400 years.
-        let shifted = days.saturating_add(719_468);
-        let (era, day_of_era) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
-        let year_of_era =
-            (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-        let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-        let month_from_march = (5 * day_of_year + 2) / 153;
-        let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-        let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
-        let year = era * 400 + year_of_era + i64::from(month <= 2);
-        let (hour, minute) = (second / 3_600, second / 60 % 60);
-        write!(f, "{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{:02} UTC", second % 60)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn civil_dates() {
-        let shown = |t: i64| Civil(UnixTime(t)).to_string();
-        assert_eq!(shown(0), "1970-01-01 00:00:00 UTC");
-        assert_eq!(shown(951_782_400), "2000-02-29 00:00:00 UTC");
-        assert_eq!(shown(1_795_421_908), "2026-11-23 08:18:28 UTC");
-        assert_eq!(shown(-1), "1969-12-31 23:59:59 UTC");
-        assert_eq!(shown(4_107_542_399), "2100-02-28 23:59:59 UTC");
-    }
 }

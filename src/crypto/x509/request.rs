@@ -98,7 +98,7 @@ impl VerifyRequest {
             subject: end.subject().to_owned(),
             subject_der: end.subject_der().to_vec(),
             weaknesses: self.weaknesses(&path),
-            not_after: path.iter().map(Certificate::not_after).min().unwrap_or(end.not_after()),
+            not_after: path.iter().map(Certificate::not_after).min().unwrap_or_else(|| end.not_after()),
         })
     }
 

@@ -5,6 +5,8 @@ use std::fmt::{self, Write as _};
 use x509_parser::asn1_rs::{Oid, ToDer};
 use x509_parser::prelude::{FromDer, X509Name};
 
+use crate::crypto::x509::der::tlv;
+
 /// Why a text is no distinguished name. Offsets are in octets.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum NameError {
@@ -74,7 +76,7 @@ const TYPES: [(&str, &[&str], &[u8], StringType); 21] = [
 /// What is not a name is shown in hexadecimal.
 pub fn display(der: &[u8]) -> String {
     match X509Name::from_der(der) {
-        Ok((rest, name)) if rest.is_empty() => display_parsed(&name),
+        Ok(([], name)) => display_parsed(&name),
         _ => {
             let mut out = String::from("not a distinguished name: ");
             der.iter().take(64).for_each(|b| write!(out, "{b:02x}").expect("a String takes everything"));
@@ -269,20 +271,4 @@ fn unhex(text: &str) -> Option<Vec<u8>> {
     let (pairs, rest) = text.as_bytes().as_chunks::<2>();
     let digits = rest.is_empty() && text.bytes().all(|b| b.is_ascii_hexdigit());
     digits.then(|| pairs.iter().map(|[a, b]| hex_digit(*a) << 4 | hex_digit(*b)).collect())
-}
-
-/// One DER element of definite length.
-fn tlv(tag: u8, content: &[u8]) -> Vec<u8> {
-    let mut out = vec![tag];
-    let length = content.len().to_be_bytes();
-    match content.len() {
-        0..=127 => out.push(length[length.len() - 1]),
-        _ => {
-            let significant: Vec<u8> = length.into_iter().skip_while(|b| *b == 0).collect();
-            out.push(0x80 | significant.len().to_be_bytes()[size_of::<usize>() - 1]);
-            out.extend_from_slice(&significant);
-        }
-    }
-    out.extend_from_slice(content);
-    out
 }
