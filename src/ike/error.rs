@@ -1,4 +1,8 @@
 //! Why something is refused, dropped or ended: sentences of the protocol, not strings.
+//!
+//! [`Reject`] keeps the state that refused; an `Abort` carries a [`Why`] and ends the exchange. What is sent to the
+//! peer because of a [`Why`] is decided in one place, [`Why::notify`], and how loudly it is told in another,
+//! [`Why::severity`].
 
 use std::fmt;
 
@@ -6,19 +10,95 @@ use crate::crypto::cipher::CipherError;
 use crate::crypto::dh::DhError;
 use crate::crypto::sign::SignError;
 use crate::crypto::x509::VerifyError;
-use crate::sadb::KernelError;
+use crate::sadb::{KernelError, Selector};
 use crate::wire::codec::WireError;
-use crate::wire::registry::{ExchangeType, NotifyMessageType, PayloadType};
+use crate::wire::registry::{ExchangeType, IdType, NotifyMessageType, PayloadType, ProtocolId};
+
+/// A message that a state refuses. The state stays as it was: the message may be forged.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Reject {
+    /// Say nothing.
+    Drop(Why),
+    /// Tell the peer. Only for messages that were proved to come from it, or whose answer is smaller than they are.
+    Notify(Why),
+}
+
+impl Reject {
+    /// The reason.
+    pub const fn why(&self) -> &Why {
+        match self {
+            Self::Drop(why) | Self::Notify(why) => why,
+        }
+    }
+}
+
+impl From<Why> for Reject {
+    fn from(why: Why) -> Self {
+        Self::Drop(why)
+    }
+}
+
+impl From<WireError> for Reject {
+    fn from(error: WireError) -> Self {
+        Self::Drop(Why::Malformed(error))
+    }
+}
+
+/// How loudly a reason is told.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Severity {
+    /// Anybody can cause it: never above debug.
+    Noise,
+    /// The peer or the network, in an exchange that both want.
+    Warning,
+    /// The operator has to act.
+    Error,
+}
 
 /// A reason. Its text begins in lower case and has no full stop, so that it can follow any introduction.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Why {
     /// The octets are no message.
     Malformed(WireError),
-    /// Placeholder for the reasons of the state machines.
-    TimedOut {
-        /// Times the last message was sent.
-        transmissions: u8,
+    /// No exchange or SA has these cookies.
+    UnknownCookies,
+    /// No policy is for this address.
+    NoPolicy,
+    /// The policy says that only we call, or that only the peer does.
+    Passive,
+    /// Too many strangers have begun an exchange.
+    HalfOpenLimit,
+    /// An exchange of a kind that is not served here.
+    UnexpectedExchange(ExchangeType),
+    /// The commit bit, or authentication only.
+    UnexpectedFlags(u8),
+    /// A message that nobody waits for in this state.
+    UnexpectedMessage {
+        /// The state.
+        state: &'static str,
+    },
+    /// A message ID that was used before.
+    MessageIdReused,
+    /// A payload that this message must have is missing.
+    MissingPayload(PayloadType),
+    /// Encrypted although no key exists, or clear although one does.
+    Encryption {
+        /// What was expected.
+        expected: bool,
+    },
+    /// An encrypted message whose plain text is no chain of payloads; with a pre-shared key the key differs.
+    DoesNotDecrypt {
+        /// Which message of the exchange.
+        message: u8,
+        /// Whether a pre-shared key is the likely cause.
+        pre_shared_key: bool,
+    },
+    /// A HASH payload that differs from what we computed.
+    HashMismatch {
+        /// `HASH_I`, `HASH(1)` and so on.
+        which: &'static str,
+        /// Whether a pre-shared key is the likely cause.
+        pre_shared_key: bool,
     },
     /// The peer's public value is refused.
     Dh(DhError),
@@ -28,18 +108,199 @@ pub enum Why {
     Sign(SignError),
     /// The peer's certificate or signature is refused.
     Verify(Box<VerifyError>),
+    /// The random source failed.
+    NoRandom,
     /// The kernel refused.
     Kernel(KernelError),
-    /// A payload that this message must have is missing.
-    MissingPayload(PayloadType),
-    /// An exchange of a kind that we do not answer.
-    UnexpectedExchange(ExchangeType),
-    /// The peer said so.
+    /// There is no pre-shared key for the peer.
+    NoPreSharedKey,
+    /// The policy names no certificate of ours.
+    NoCredential,
+    /// An algorithm is not in this build.
+    NotBuilt(&'static str),
+    /// An ID payload that cannot be an identity in this place.
+    BadIdentity(IdType),
+    /// The peer is not who the policy expects.
+    IdentityRefused {
+        /// Who it says it is.
+        got: String,
+        /// Who may come.
+        expected: String,
+    },
+    /// None of the transforms fits; the event before says which and why.
+    NoProposalChosen,
+    /// The answer contains what was never offered.
+    AnswerNotOffered,
+    /// The traffic the peer asks for is in no connection.
+    NoConnection {
+        /// What it asks for, seen from us.
+        selector: Selector,
+        /// The configured traffic that is nearest.
+        nearest: Option<Box<(Selector, super::policy::SourceRef)>>,
+    },
+    /// The identities that came back are not those sent.
+    IdentitiesChanged,
+    /// No phase 2 policy is for this traffic.
+    NoPhase2Policy(Selector),
+    /// PFS was agreed but the KE payload is missing, or the reverse.
+    PfsPayload {
+        /// Whether one was expected.
+        expected: bool,
+    },
+    /// The peer used our own cookie or nonce.
+    Reflected,
+    /// An informational message about an SA that is not the sender's.
+    ForeignSpi,
+    /// A notify or delete that proves nothing because it is not authenticated.
+    Unauthenticated(NotifyMessageType),
+    /// An unauthenticated Delete.
+    UnauthenticatedDelete(ProtocolId),
+    /// The peer said so, authenticated.
     PeerNotified(NotifyMessageType),
+    /// No answer.
+    TimedOut {
+        /// Times the last message was sent.
+        transmissions: u8,
+        /// The last thing that arrived instead of an answer: a reason of ours for dropping it, or the peer's notify.
+        hint: Option<Box<Why>>,
+    },
+    /// No phase 1 came in time.
+    Phase1TimedOut,
+    /// The phase 1 it depends on has failed.
+    Phase1Failed,
+    /// A negotiation with this peer began less than two minutes ago (isakmpd answers no other before).
+    TooSoon,
+    /// An operator's command.
+    Requested,
+    /// The peer answers no longer.
+    PeerDead,
+    /// Its policy is no longer configured.
+    PolicyGone,
+    /// A new contact of the same peer made it void.
+    InitialContact,
+}
+
+impl Why {
+    /// What the peer is told, if it may be told at all. The only place that decides it.
+    pub const fn notify(&self) -> Option<NotifyMessageType> {
+        Some(match self {
+            Self::Dh(_) => NotifyMessageType::INVALID_KEY_INFORMATION,
+            Self::Verify(_) => NotifyMessageType::AUTHENTICATION_FAILED,
+            Self::BadIdentity(_)
+            | Self::IdentityRefused { .. }
+            | Self::NoConnection { .. }
+            | Self::NoPhase2Policy(_)
+            | Self::IdentitiesChanged => NotifyMessageType::INVALID_ID_INFORMATION,
+            Self::NoProposalChosen | Self::AnswerNotOffered | Self::PfsPayload { .. } => {
+                NotifyMessageType::NO_PROPOSAL_CHOSEN
+            }
+            _ => return None,
+        })
+    }
+
+    /// How loudly it is told. The only place that decides it.
+    pub const fn severity(&self) -> Severity {
+        match self {
+            Self::Malformed(_)
+            | Self::UnknownCookies
+            | Self::HalfOpenLimit
+            | Self::UnexpectedExchange(_)
+            | Self::UnexpectedFlags(_)
+            | Self::UnexpectedMessage { .. }
+            | Self::MessageIdReused
+            | Self::MissingPayload(_)
+            | Self::Encryption { .. }
+            | Self::Reflected
+            | Self::ForeignSpi
+            | Self::Unauthenticated(_)
+            | Self::UnauthenticatedDelete(_)
+            | Self::Requested
+            | Self::TooSoon => Severity::Noise,
+            Self::DoesNotDecrypt { pre_shared_key, .. } | Self::HashMismatch { pre_shared_key, .. } => {
+                if *pre_shared_key { Severity::Error } else { Severity::Noise }
+            }
+            Self::TimedOut { .. }
+            | Self::Phase1TimedOut
+            | Self::Phase1Failed
+            | Self::PeerDead
+            | Self::PeerNotified(_)
+            | Self::InitialContact
+            | Self::PolicyGone => Severity::Warning,
+            _ => Severity::Error,
+        }
+    }
 }
 
 impl fmt::Display for Why {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{self:?}")
+        match self {
+            Self::Malformed(error) => write!(f, "the message is malformed: {error}"),
+            Self::UnknownCookies => f.write_str("no exchange and no SA has these cookies"),
+            Self::NoPolicy => f.write_str("no configuration is for this address"),
+            Self::Passive => f.write_str("the configuration says that this side does not call"),
+            Self::HalfOpenLimit => f.write_str("too many half-open exchanges"),
+            Self::UnexpectedExchange(e) => write!(f, "{e} exchanges are not served"),
+            Self::UnexpectedFlags(bits) => write!(f, "flags {bits:#04x} are not expected"),
+            Self::UnexpectedMessage { state } => write!(f, "nobody waits for such a message in {state}"),
+            Self::MessageIdReused => f.write_str("the message ID was used before"),
+            Self::MissingPayload(p) => write!(f, "the {p} payload is missing"),
+            Self::Encryption { expected: true } => f.write_str("the message is not encrypted"),
+            Self::Encryption { expected: false } => f.write_str("the message is encrypted too early"),
+            Self::DoesNotDecrypt { message, pre_shared_key: true } => {
+                write!(f, "message {message} does not decrypt: the pre-shared key differs")
+            }
+            Self::DoesNotDecrypt { message, .. } => write!(f, "message {message} does not decrypt"),
+            Self::HashMismatch { which, pre_shared_key: true } => {
+                write!(f, "{which} is wrong: the pre-shared key differs")
+            }
+            Self::HashMismatch { which, .. } => write!(f, "{which} is wrong"),
+            Self::Dh(error) => error.fmt(f),
+            Self::Cipher(error) => error.fmt(f),
+            Self::Sign(error) => error.fmt(f),
+            Self::Verify(error) => error.fmt(f),
+            Self::NoRandom => f.write_str("the random source failed"),
+            Self::Kernel(error) => write!(f, "the kernel refused: {error}"),
+            Self::NoPreSharedKey => f.write_str("there is no pre-shared key for this peer"),
+            Self::NoCredential => f.write_str("no certificate and private key of ours are configured for this peer"),
+            Self::NotBuilt(what) => write!(f, "this build has no {what}"),
+            Self::BadIdentity(id) => write!(f, "an identity of type {id} cannot be used here"),
+            Self::IdentityRefused { got, expected } => {
+                write!(f, "the peer says it is {got}, the configuration expects {expected}")
+            }
+            Self::NoProposalChosen => f.write_str("no proposal was acceptable"),
+            Self::AnswerNotOffered => f.write_str("the peer's answer contains what was never offered"),
+            Self::NoConnection { selector, nearest: None } => {
+                write!(f, "the peer asks for {selector} (ours, then its own), and no connection with it is configured")
+            }
+            Self::NoConnection { selector, nearest: Some(nearest) } => {
+                let (near, at) = &**nearest;
+                write!(f, "the peer asks for {selector} (ours, then its own); the nearest that is configured is ")?;
+                write!(f, "{near} ({at})")
+            }
+            Self::IdentitiesChanged => f.write_str("the peer answered with other phase 2 identities than were sent"),
+            Self::NoPhase2Policy(selector) => write!(f, "no phase 2 configuration is for {selector}"),
+            Self::PfsPayload { expected: true } => f.write_str("PFS was agreed, but the KE payload is missing"),
+            Self::PfsPayload { expected: false } => f.write_str("a KE payload came although no PFS was agreed"),
+            Self::Reflected => f.write_str("the message is our own, sent back"),
+            Self::ForeignSpi => f.write_str("it names an SA that is not the sender's"),
+            Self::Unauthenticated(notify) => write!(f, "notify {notify} is not authenticated"),
+            Self::UnauthenticatedDelete(protocol) => write!(f, "Delete for {protocol} is not authenticated"),
+            Self::PeerNotified(notify) => write!(f, "the peer answered {notify}"),
+            Self::TimedOut { transmissions, hint: None } => {
+                write!(f, "no answer after {transmissions} transmissions")
+            }
+            Self::TimedOut { transmissions, hint: Some(hint) } => {
+                write!(f, "no usable answer after {transmissions} transmissions; what came last: {hint}")
+            }
+            Self::Phase1TimedOut => f.write_str("no ISAKMP SA came up in time"),
+            Self::Phase1Failed => f.write_str("the ISAKMP SA it needs could not be negotiated"),
+            Self::TooSoon => f.write_str("a phase 1 with this peer began less than two minutes ago"),
+            Self::Requested => f.write_str("it was asked for"),
+            Self::PeerDead => f.write_str("the peer answers no longer"),
+            Self::PolicyGone => f.write_str("its configuration was removed or changed"),
+            Self::InitialContact => f.write_str("the peer has started afresh (INITIAL-CONTACT)"),
+        }
     }
 }
+
+impl std::error::Error for Why {}
