@@ -147,6 +147,9 @@ pub enum Phase1Event {
         /// Whether it was authenticated.
         authenticated: bool,
     },
+    /// A message of the exchange was refused and changed nothing; told once an exchange, because the reason is likely
+    /// to be why it will fail (a pre-shared key that differs).
+    MessageRefused(Why),
     /// A message was sent once more.
     Retransmitted {
         /// How many times it has been sent now.

@@ -85,8 +85,9 @@ pub enum MyIdentity {
 pub enum IdentityMatch {
     /// Equal (DNs: equal in canonical form; names: without regard to case).
     Exact(Identity),
-    /// A DN in which a `*` component stands for any value: (attribute OID text or short name, value or `None` for `*`).
-    DnPattern(Vec<(String, Option<String>)>),
+    /// A DER Name in which the value `*` stands for any value of its attribute
+    /// ([`matches_pattern`](crate::crypto::x509::name::matches_pattern)).
+    DnPattern(Vec<u8>),
     /// An address inside the prefix.
     Within(Prefix),
 }
