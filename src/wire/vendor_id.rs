@@ -87,11 +87,8 @@ pub fn recognise(id: &[u8]) -> Option<&'static KnownVendor> {
 /// Hexadecimal digits to octets; only called when compiling, where a bad digit is an error of the build.
 const fn hex<const N: usize>(text: &str) -> [u8; N] {
     const fn digit(digit: u8) -> u8 {
-        match digit {
-            b'0'..=b'9' => digit - b'0',
-            b'a'..=b'f' => digit - b'a' + 10,
-            _ => panic!("not a hexadecimal digit"),
-        }
+        assert!(matches!(digit, b'0'..=b'9' | b'a'..=b'f'), "not a hexadecimal digit");
+        if digit <= b'9' { digit - b'0' } else { digit - b'a' + 10 }
     }
     let text = text.as_bytes();
     assert!(text.len() == 2 * N, "two digits make an octet");

@@ -43,9 +43,9 @@ impl Coati {
         Ok(coati)
     }
 
-    /// What `coati status` says.
-    pub(crate) fn status(&self) -> Outcome<String> {
-        run(Command::new(PROGRAM).arg("status").arg("--control").arg(&self.control))
+    /// Deletes everything shared with a peer.
+    pub(crate) fn disconnect(&self, peer: &str) -> Outcome<String> {
+        run(Command::new(PROGRAM).arg("disconnect").arg("--control").arg(&self.control).arg(peer))
     }
 }
 

@@ -11,7 +11,9 @@ mod matrix;
 mod pki;
 mod process;
 mod report;
+mod scenarios;
 mod suite;
+mod table;
 mod tunnel;
 
 use std::process::ExitCode;
@@ -19,14 +21,17 @@ use std::process::ExitCode;
 use report::{Filter, Report};
 use tunnel::Front;
 
+const FRONTS: [Front; 2] = [Front::Racoon, Front::IpsecConf];
+
 /// What a step gives, or what was wrong in words.
 type Outcome<T> = Result<T, String>;
 
 fn main() -> ExitCode {
     let filter = Filter::from_arguments();
     if filter.list {
-        for case in [Front::Racoon, Front::IpsecConf].into_iter().flat_map(matrix::cases) {
-            println!("{}: test", case.name);
+        let matrix = FRONTS.into_iter().flat_map(matrix::cases).map(|case| case.name);
+        for name in matrix.chain(FRONTS.into_iter().flat_map(scenarios::names)) {
+            println!("{name}: test");
         }
         return ExitCode::SUCCESS;
     }
@@ -37,10 +42,16 @@ fn main() -> ExitCode {
     }
     let report = Report::default();
     std::thread::scope(|scope| {
-        for front in [Front::Racoon, Front::IpsecConf] {
+        for front in FRONTS {
             let (filter, report) = (&filter, &report);
-            scope.spawn(move || matrix::run(front, filter, report));
+            scope.spawn(move || {
+                matrix::run(front, filter, report);
+                scenarios::run(front, filter, report);
+            });
         }
     });
+    if filter.is_open() {
+        report.add("docs_interop_md_says_the_same", table::write_or_compare(&report.passed()));
+    }
     if report.close() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -72,19 +72,9 @@ impl Daemon {
         Ok(Self { name, child, log })
     }
 
-    /// How many lines it has written; a mark for [`wait_after`](Self::wait_after).
-    pub(crate) fn mark(&self) -> usize {
-        self.log.said.lock().expect("no reader panics").lines.len()
-    }
-
     /// Waits until a line contains every one of `words`, and gives that line.
     pub(crate) fn wait(&self, words: &[&str], limit: Duration) -> Outcome<String> {
-        self.wait_after(0, words, limit)
-    }
-
-    /// The same, without the lines before `mark`.
-    pub(crate) fn wait_after(&self, mark: usize, words: &[&str], limit: Duration) -> Outcome<String> {
-        let find = |said: &Said| said.lines[mark..].iter().position(|l| words.iter().all(|w| l.contains(w)));
+        let find = |said: &Said| said.lines.iter().position(|l| words.iter().all(|w| l.contains(w)));
         let said = self.log.said.lock().expect("no reader panics");
         let (said, _) = self
             .log
@@ -92,7 +82,7 @@ impl Daemon {
             .wait_timeout_while(said, limit, |said| find(said).is_none() && said.closed < 2)
             .expect("no reader panics");
         match find(&said) {
-            Some(at) => Ok(said.lines[mark + at].clone()),
+            Some(at) => Ok(said.lines[at].clone()),
             None => {
                 let end = if said.closed == 2 { "it ended" } else { "too late" };
                 let last = said.lines[said.lines.len().saturating_sub(5)..].join("\n    ");
