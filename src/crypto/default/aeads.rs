@@ -7,6 +7,7 @@ use aes_gcm::aead::AeadInOut;
 use aes_gcm::{AesGcm, KeyInit, Nonce};
 use cipher::array::Array;
 use cipher::typenum::U12;
+use zeroize::ZeroizeOnDrop;
 
 use crate::crypto::alg::CipherAlgorithm;
 use crate::crypto::cipher::{Aead, AeadKey, CipherError};
@@ -54,7 +55,7 @@ impl Aead for AesGcm16 {
 fn keyed<C>(key: &[u8], salt: [u8; SALT]) -> Result<Box<dyn AeadKey>, CipherError>
 where
     Salted<C>: AeadKey + 'static,
-    C: KeyInit,
+    C: KeyInit + ZeroizeOnDrop,
 {
     match C::new_from_slice(key) {
         Ok(cipher) => Ok(Box::new(Salted { cipher, salt })),

@@ -13,6 +13,7 @@ use cipher::{
     InnerIvInit, KeyInit, StreamCipher,
 };
 use des::{Des, TdesEde3};
+use zeroize::ZeroizeOnDrop;
 
 use crate::crypto::alg::CipherAlgorithm;
 use crate::crypto::cipher::{Cipher, CipherError, CipherKey};
@@ -87,7 +88,7 @@ impl Cipher for RustCryptoCipher {
 
 fn cbc<C>(key: &[u8]) -> Option<Box<dyn CipherKey>>
 where
-    C: BlockCipherEncrypt + BlockCipherDecrypt + KeyInit + Send + Sync + 'static,
+    C: BlockCipherEncrypt + BlockCipherDecrypt + KeyInit + ZeroizeOnDrop + Send + Sync + 'static,
 {
     let cipher = C::new_from_slice(key).ok()?;
     Some(Box::new(Cbc(cipher)))
@@ -119,7 +120,7 @@ fn aes_ctr(key: &[u8]) -> Option<Box<dyn CipherKey>> {
 
 fn ctr<C>(key_and_nonce: &[u8]) -> Option<Box<dyn CipherKey>>
 where
-    C: BlockCipherEncrypt + BlockSizeUser<BlockSize = U16> + KeyInit + Send + Sync + 'static,
+    C: BlockCipherEncrypt + BlockSizeUser<BlockSize = U16> + KeyInit + ZeroizeOnDrop + Send + Sync + 'static,
 {
     let (key, nonce) = key_and_nonce.split_last_chunk::<CTR_NONCE>()?;
     let cipher = C::new_from_slice(key).ok()?;

@@ -3,11 +3,13 @@
 use std::fmt;
 use std::marker::PhantomData;
 
+use hmac::digest::Digest;
 use hmac::digest::block_api::EagerHash;
 use hmac::{Hmac, KeyInit, Mac};
 use md5::Md5;
 use sha1::Sha1;
 use sha2::{Sha256, Sha384, Sha512};
+use zeroize::ZeroizeOnDrop;
 
 use crate::crypto::alg::HashAlgorithm;
 use crate::crypto::hash::{Hash, HmacKey};
@@ -39,7 +41,7 @@ impl<D> fmt::Debug for RustCryptoHash<D> {
     }
 }
 
-impl<D: EagerHash + hmac::digest::Digest> Hash for RustCryptoHash<D>
+impl<D: EagerHash<Core: ZeroizeOnDrop> + Digest> Hash for RustCryptoHash<D>
 where
     Hmac<D>: Mac + KeyInit + Clone + Send + Sync + 'static,
 {
@@ -48,7 +50,7 @@ where
     }
 
     fn digest(&self, parts: &[&[u8]]) -> Vec<u8> {
-        let mut hasher = <D as hmac::digest::Digest>::new();
+        let mut hasher = <D as Digest>::new();
         for part in parts {
             hasher.update(part);
         }
