@@ -93,3 +93,45 @@ impl Attribute {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Life Type seconds as TV, Life Duration 86,400 as TLV, and one of an unknown class without a value.
+    const BYTES: [u8; 16] = [0x80, 11, 0, 1, 0, 12, 0, 4, 0, 1, 0x51, 0x80, 0x40, 1, 0, 0];
+
+    fn parse(bytes: &[u8]) -> Result<Vec<Attribute>, WireError> {
+        Attribute::parse_all(Reader::at(bytes, 100))
+    }
+
+    #[test]
+    fn both_forms_come_back() {
+        let attributes = parse(&BYTES).unwrap();
+        let expected =
+            [Attribute::short(11, 1), Attribute::from_u32(12, 86_400), Attribute::long(0x4001, Vec::new())];
+        assert_eq!(attributes, expected);
+        let mut writer = Writer::new();
+        attributes.iter().for_each(|attribute| attribute.emit(&mut writer));
+        assert_eq!(writer.into_vec(), BYTES);
+    }
+
+    #[test]
+    fn cuts_are_refused_between_attributes_only() {
+        for len in 0..BYTES.len() {
+            assert_eq!(parse(&BYTES[..len]).is_ok(), [0, 4, 12].contains(&len), "{len}");
+        }
+        let error = parse(&BYTES[..10]).unwrap_err();
+        assert_eq!(error.to_string(), "at octet 108: attribute value needs 4 octets, 2 are left");
+    }
+
+    #[test]
+    fn numbers_have_one_to_eight_octets() {
+        assert_eq!(Attribute::short(1, 0xffff).number(), Some(0xffff));
+        assert_eq!(Attribute::from_u32(1, 65_535), Attribute::short(1, 65_535));
+        assert_eq!(Attribute::from_u32(1, 65_536).number(), Some(65_536));
+        assert_eq!(Attribute::long(1, vec![0xff; 8]).number(), Some(u64::MAX));
+        assert_eq!(Attribute::long(1, vec![0; 9]).number(), None);
+        assert_eq!(Attribute::long(1, Vec::new()).number(), None);
+    }
+}

@@ -360,3 +360,60 @@ impl fmt::Display for WireErrorKind {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_in_order_and_knows_its_place() {
+        let mut reader = Reader::at(&[1, 0, 2, 0, 0, 0, 3, 9, 8, 7], 28);
+        assert_eq!(reader.u8("a"), Ok(1));
+        assert_eq!(reader.u16("b"), Ok(2));
+        assert_eq!(reader.u32("c"), Ok(3));
+        let mut inner = reader.sub(2, "d").unwrap();
+        assert_eq!((inner.offset(), inner.rest(), inner.is_empty()), (35, &[9, 8][..], true));
+        assert_eq!((reader.offset(), reader.left()), (37, 1));
+        assert_eq!(reader.rest(), &[7]);
+        assert_eq!(reader.expect_end("e"), Ok(()));
+    }
+
+    #[test]
+    fn errors_say_where_and_what() {
+        let mut reader = Reader::at(&[0, 5, 0], 4);
+        let error = reader.clone().u32("DOI").unwrap_err();
+        assert_eq!(error.to_string(), "at octet 4: DOI needs 4 octets, 3 are left");
+        let error = reader.clone().reserved(3, "reserved octets").unwrap_err();
+        assert_eq!(error.to_string(), "at octet 5: reserved octets must be zero");
+        assert_eq!(reader.take(2, "x"), Ok(&[0, 5][..]));
+        let error = reader.expect_end("an SA").unwrap_err();
+        assert_eq!(error.to_string(), "at octet 6: 1 octets follow the end of an SA");
+    }
+
+    #[test]
+    fn a_failed_read_takes_nothing() {
+        let mut reader = Reader::new(&[1, 2]);
+        assert!(reader.u32("too much").is_err());
+        assert_eq!(reader.u16("enough"), Ok(0x0102));
+    }
+
+    #[test]
+    fn lengths_are_patched_from_the_inside_out() {
+        let mut writer = Writer::new();
+        writer.u8(7);
+        {
+            let mut outer = writer.length_u16(0);
+            outer.u8(8);
+            let start = outer.len();
+            outer.length_u16(start).bytes(&[9, 9]);
+        }
+        assert_eq!(writer.into_vec(), [7, 0, 8, 8, 0, 4, 9, 9]);
+    }
+
+    #[test]
+    fn a_length_that_does_not_fit_is_the_highest() {
+        let mut writer = Writer::new();
+        writer.length_u16(0).bytes(&vec![0; 70_000]);
+        assert_eq!(writer.as_slice()[..2], [0xff, 0xff]);
+    }
+}

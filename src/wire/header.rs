@@ -196,3 +196,64 @@ impl Header {
         writer.u32(self.length);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BYTES: [u8; 28] = [
+        0xe3, 0xbc, 0x6c, 0xfd, 0xa0, 0x37, 0x7b, 0x50, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0x10, 2, 0, 0, 0, 0, 0, 0,
+        0, 0, 28,
+    ];
+
+    fn with(at: usize, octet: u8) -> String {
+        let mut bytes = BYTES;
+        bytes[at] = octet;
+        Header::parse(&bytes).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn comes_back() {
+        let header = Header::parse(&BYTES).unwrap();
+        assert_eq!(header.cookies.to_string(), "e3bc6cfda0377b50:0000000000000000");
+        assert!(header.cookies.r.is_zero() && !header.cookies.i.is_zero());
+        assert_eq!(header.next_payload, PayloadType::SA);
+        assert_eq!(header.exchange, ExchangeType::IDENTITY_PROTECTION);
+        assert_eq!((header.message_id, header.length), (MessageId::PHASE1, 28));
+        let mut writer = Writer::new();
+        header.emit(&mut writer);
+        assert_eq!(writer.as_slice(), BYTES);
+    }
+
+    #[test]
+    fn refuses_what_it_does_not_know() {
+        assert_eq!(with(17, 0x20), "at octet 17: version is 2.0, expected 1.0");
+        assert_eq!(with(17, 0x11), "at octet 17: version is 1.1, expected 1.0");
+        assert_eq!(with(19, 0x09), "at octet 19: flags are 0x09, expected only the bits 0x07");
+        assert_eq!(with(27, 29), "at octet 24: header states a length of 29, the datagram has 28");
+        assert_eq!(with(24, 0x80), "at octet 24: header states a length of 2147483676, the datagram has 28");
+    }
+
+    #[test]
+    fn refuses_every_cut() {
+        for len in 0..BYTES.len() {
+            assert!(Header::parse(&BYTES[..len]).is_err(), "{len}");
+        }
+    }
+
+    #[test]
+    fn cookie_pairs_are_sixteen_octets() {
+        let pair = CookiePair { i: Cookie([1; 8]), r: Cookie([2; 8]) };
+        assert_eq!(CookiePair::from_bytes(&pair.to_bytes()), Some(pair));
+        assert_eq!(CookiePair::from_bytes(&pair.to_bytes()[1..]), None);
+        assert_eq!(CookiePair::from_bytes(&[0; 17]), None);
+    }
+
+    #[test]
+    fn flags_print_as_letters() {
+        assert_eq!(Flags(3).to_string(), "EC");
+        assert_eq!(Flags(0x44).to_string(), "A+0x40");
+        assert!(Flags::COMMIT.is_commit() && !Flags::COMMIT.is_encrypted());
+        assert!(Flags::AUTHENTICATION_ONLY.is_authentication_only());
+    }
+}

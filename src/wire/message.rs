@@ -248,3 +248,92 @@ pub fn emit_message(header: Header, body: &[u8]) -> Vec<u8> {
     writer.bytes(body);
     writer.into_vec()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::registry::ExchangeType;
+    use super::*;
+
+    fn chain() -> (PayloadType, Vec<u8>) {
+        let mut builder = ChainBuilder::new();
+        builder.push_raw(PayloadType::HASH, &[1, 2]).push_raw(PayloadType::NONCE, &[3]);
+        builder.push_raw(PayloadType::NONCE, &[]);
+        builder.finish()
+    }
+
+    fn parse(first: PayloadType, bytes: &[u8]) -> Result<PayloadChain<'_>, WireError> {
+        PayloadChain::parse(first, bytes, 28, Trailing::Refuse)
+    }
+
+    #[test]
+    fn knows_where_each_payload_is() {
+        let (first, bytes) = chain();
+        let chain = parse(first, &bytes).unwrap();
+        let ranges: Vec<_> = chain.iter().map(|raw| (raw.kind, raw.offset, raw.range())).collect();
+        let nonce = PayloadType::NONCE;
+        assert_eq!(ranges, [(PayloadType::HASH, 32, 0..6), (nonce, 38, 6..11), (nonce, 43, 11..15)]);
+        assert_eq!(chain.bytes_after(&chain.payloads[0]), &bytes[6..]);
+        assert_eq!(chain.bytes_after(&chain.payloads[2]), &[]);
+    }
+
+    #[test]
+    fn hashed_octets_end_before_the_padding() {
+        let (first, mut bytes) = chain();
+        bytes.extend([0xaa; 3]);
+        let chain = PayloadChain::parse(first, &bytes, 28, Trailing::Padding).unwrap();
+        assert_eq!(chain.bytes_after(&chain.payloads[0]), &bytes[6..15]);
+        assert_eq!((chain.covered, chain.padding), (15, &[0xaa; 3][..]));
+        assert_eq!(
+            parse(first, &bytes).unwrap_err().to_string(),
+            "at octet 43: 3 octets follow the end of the last payload"
+        );
+    }
+
+    #[test]
+    fn a_second_payload_of_a_kind_is_told() {
+        let (first, bytes) = chain();
+        let chain = parse(first, &bytes).unwrap();
+        assert_eq!(chain.one(PayloadType::HASH).unwrap().map(|raw| raw.body), Some(&[1, 2][..]));
+        assert_eq!(chain.one(PayloadType::SA), Ok(None));
+        assert_eq!(
+            chain.one(PayloadType::NONCE).unwrap_err().to_string(),
+            "at octet 43: second NONCE payload, expected one"
+        );
+        assert_eq!(chain.of(PayloadType::NONCE).count(), 2);
+    }
+
+    #[test]
+    fn lengths_below_the_header_or_beyond_the_end_are_refused() {
+        for (length, text) in
+            [(0, "0, expected 4 to 5"), (3, "3, expected 4 to 5"), (6, "6, expected 4 to 5")]
+        {
+            let error = parse(PayloadType::SA, &[0, 0, 0, length, 9]).unwrap_err();
+            assert_eq!(error.to_string(), format!("at octet 30: payload states a length of {text}"));
+        }
+        let error = parse(PayloadType::SA, &[0, 1, 0, 4]).unwrap_err();
+        assert_eq!((error.offset, error.kind.to_string().contains("must be zero")), (29, true));
+    }
+
+    #[test]
+    fn chains_without_end_are_refused() {
+        let endless = [PayloadType::VENDOR_ID.0, 0, 0, 4].repeat(MAX_PAYLOADS + 1);
+        let error = parse(PayloadType::VENDOR_ID, &endless).unwrap_err();
+        assert_eq!(error.to_string(), format!("at octet {}: more than 64 payloads", 28 + 4 * MAX_PAYLOADS));
+    }
+
+    #[test]
+    fn encrypted_messages_are_not_for_the_cleartext_parser() {
+        let (next_payload, body) = chain();
+        let header = Header {
+            cookies: super::super::header::CookiePair::default(),
+            next_payload,
+            version: Header::VERSION,
+            exchange: ExchangeType::INFORMATIONAL,
+            flags: super::super::header::Flags::ENCRYPTION,
+            message_id: super::super::header::MessageId(7),
+            length: 0,
+        };
+        let error = Message::parse(&emit_message(header, &body)).unwrap_err();
+        assert_eq!(error, WireError { offset: 19, kind: WireErrorKind::Encrypted });
+    }
+}

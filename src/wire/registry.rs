@@ -132,6 +132,19 @@ registry! {
     }
 }
 
+impl ProtocolId {
+    /// The lowest and highest number of octets that an SPI of the protocol has (RFC 2408 section 3.15, RFC 2407 section
+    /// 4.6.1, RFC 3173 section 3.3: a CPI in two octets or in four).
+    pub const fn spi_sizes(self) -> (usize, usize) {
+        match self {
+            Self::ISAKMP => (16, 16),
+            Self::AH | Self::ESP => (4, 4),
+            Self::IPCOMP => (2, 4),
+            _ => (1, 255),
+        }
+    }
+}
+
 registry! {
     /// Transforms of [`ProtocolId::ISAKMP`] (RFC 2407 section 4.4.2).
     IsakmpTransform(u8) {

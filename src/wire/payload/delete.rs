@@ -25,9 +25,10 @@ impl Delete {
         let at_size = reader.clone();
         let spi_size = reader.u8("SPI size of a delete")?;
         let count = usize::from(reader.u16("number of SPIs")?);
-        if spi_size == 0 && count > 0 {
-            let kind = WireErrorKind::FieldLength { field: "SPI of a delete", length: 0, min: 1, max: 255 };
-            return Err(at_size.error(kind));
+        let (min, max) = protocol.spi_sizes();
+        if count > 0 && !(min..=max).contains(&usize::from(spi_size)) {
+            let (field, length) = ("SPI of a delete", usize::from(spi_size));
+            return Err(at_size.error(WireErrorKind::FieldLength { field, length, min, max }));
         }
         let spis = reader.take(count * usize::from(spi_size), "SPIs of a delete")?;
         reader.expect_end("a delete")?;

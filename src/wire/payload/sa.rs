@@ -60,7 +60,7 @@ impl SecurityAssociation {
         }
         let at_situation = reader.clone();
         let situation = reader.u32("situation")?;
-        if situation & !Situation::IDENTITY_ONLY != 0 {
+        if situation != Situation::IDENTITY_ONLY && (doi, situation) != (Doi::ISAKMP, 0) {
             return Err(at_situation.error(WireErrorKind::UnsupportedValue {
                 field: "situation",
                 got: situation,
@@ -89,9 +89,12 @@ impl Proposal {
         let spi_size = usize::from(reader.u8("SPI size of a proposal")?);
         let at_count = reader.clone();
         let stated = usize::from(reader.u8("number of transforms")?);
-        if let Some((min, max)) = spi_sizes(protocol)
-            && !(min..=max).contains(&spi_size)
-        {
+        let (min, max) = match protocol {
+            // Phase 1 has its SPIs in the header: none here, or any that is ignored (RFC 2408 section 3.5).
+            ProtocolId::ISAKMP => (0, 16),
+            protocol => protocol.spi_sizes(),
+        };
+        if !(min..=max).contains(&spi_size) {
             let field = "SPI of a proposal";
             return Err(at_size.error(WireErrorKind::FieldLength { field, length: spi_size, min, max }));
         }
@@ -132,16 +135,6 @@ impl Transform {
         for attribute in &self.attributes {
             attribute.emit(writer);
         }
-    }
-}
-
-/// The lowest and highest SPI size of a protocol (RFC 2408 section 3.5, RFC 2407 section 4.6.1, RFC 3173 section 3.3).
-const fn spi_sizes(protocol: ProtocolId) -> Option<(usize, usize)> {
-    match protocol {
-        ProtocolId::ISAKMP => Some((0, 16)),
-        ProtocolId::AH | ProtocolId::ESP => Some((4, 4)),
-        ProtocolId::IPCOMP => Some((2, 4)),
-        _ => None,
     }
 }
 
