@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+#[expect(unreachable_pub, reason = "the fuzz target is in another package and needs it public")]
 #[path = "../../fuzz/src/wire_message.rs"]
 mod wire_message;
 
