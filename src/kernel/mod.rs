@@ -4,6 +4,10 @@ use std::task::{Context, Poll};
 
 use crate::sadb::{Capabilities, KernelEvent, Request, RequestId};
 
+pub mod dump;
+pub mod fake;
+pub mod userspace;
+
 /// A kernel: it takes requests without blocking and gives events in its own time.
 pub trait Kernel: Send {
     /// What it can do. Fixed after it was opened.

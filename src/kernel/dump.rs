@@ -1,0 +1,1 @@
+//! The texts in which setkey and ipsecctl show SAs and policies.
