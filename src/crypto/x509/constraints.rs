@@ -80,7 +80,7 @@ impl Subtree {
                 let (address, mask) = octets.split_at(octets.len() / 2);
                 Self::Ip(address.to_vec(), mask.to_vec())
             }
-            GeneralName::DirectoryName(name) => Self::Directory(CanonicalName::from_parsed(name)),
+            GeneralName::DirectoryName(name) => Self::Directory(CanonicalName::from_der(name.as_raw())?),
             GeneralName::URI(_) => Self::Other("URI"),
             GeneralName::OtherName(..) => Self::Other("othername"),
             GeneralName::RegisteredID(_) => Self::Other("Registered ID"),

@@ -264,3 +264,46 @@ impl TryRng for SecretStream<'_> {
 }
 
 impl TryCryptoRng for SecretStream<'_> {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::random::SeededRandom;
+    use crate::crypto::sign::load_private_key;
+    use crate::crypto::x509::{Certificate, Credential};
+
+    const VALIDITY: (UnixTime, UnixTime) = (UnixTime(1_700_000_000), UnixTime(4_000_000_000));
+
+    #[test]
+    fn an_authority_and_a_gateway_out_of_nothing() {
+        let mut random = SeededRandom::from_seed([3; 32]);
+        let mut key = || {
+            let pem = generate_rsa_key(1024, &mut random).unwrap();
+            (load_private_key(pem.as_bytes()).unwrap(), pem)
+        };
+        let ((ca_key, _), (key, pem)) = (key(), key());
+        let mut random = SeededRandom::from_seed([4; 32]);
+        let ca = Template::ca("C=SE, CN=CA", &*ca_key, VALIDITY).unwrap();
+        let ca_der = ca.sign(&ca.subject, &*ca_key, &mut random).unwrap();
+        let names = [AltName::Ip([10, 99, 0, 1].into()), AltName::Dns("gw".to_owned())];
+        let gateway = Template::gateway("C=SE, CN=gw", &names, &*key, VALIDITY).unwrap();
+        let der = gateway.sign(&ca.subject, &*ca_key, &mut random).unwrap();
+
+        let ca = Certificate::from_pem(to_pem(&ca_der).as_bytes()).unwrap();
+        let own = Certificate::from_pem(to_pem(&der).as_bytes()).unwrap();
+        assert!(ca.is_ca() && !own.is_ca());
+        assert_eq!((own.der(), own.issuer()), (&der[..], "/C=SE/CN=CA"));
+        assert_eq!((own.not_before(), own.not_after()), VALIDITY);
+        assert_eq!(own.alt_names(), names);
+        assert!(Credential::new(own, vec![ca], key).is_ok());
+        assert!(pem.starts_with("-----BEGIN PRIVATE KEY-----\n"));
+    }
+
+    #[test]
+    fn what_cannot_be_issued() {
+        let mut random = SeededRandom::from_seed([3; 32]);
+        for bits in [0, 512, 1023, 8193, usize::MAX] {
+            assert_eq!(generate_rsa_key(bits, &mut random).unwrap_err(), IssueError::RsaBits(bits));
+        }
+    }
+}

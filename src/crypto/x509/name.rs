@@ -4,7 +4,6 @@ mod canonical;
 mod text;
 
 pub(super) use canonical::CanonicalName;
-pub(super) use text::display_parsed;
 pub use text::{NameError, display, parse_dn};
 
 /// Whether two DER names are the same name: string types folded, without regard to case and to the amount of white

@@ -11,7 +11,8 @@ use super::certificate::{
     AltName, BasicConstraints, CertificateError, Extensions, KeyUsage, Parts, SignatureAlgorithm,
 };
 use super::constraints::NameConstraints;
-use super::name::{CanonicalName, display_parsed};
+use super::der::{BIT_STRING, oid_text, sequence, tlv};
+use super::name::{CanonicalName, display};
 use crate::crypto::alg::HashAlgorithm;
 use crate::crypto::sign::PublicKey;
 use crate::time::UnixTime;
@@ -31,25 +32,44 @@ pub(super) fn certificate(der: &[u8]) -> Result<Parts, CertificateError> {
     if parsed.signature_algorithm != tbs.signature {
         return Err(CertificateError::AlgorithmMismatch);
     }
+    if !is_exact(der, tbs.as_ref(), &parsed.signature_value.data) {
+        return Err(CertificateError::Der);
+    }
     Ok(Parts {
         der: der.to_vec(),
         tbs: tbs.as_ref().to_vec(),
         version: tbs.version.0,
         serial: tbs.raw_serial().to_vec(),
-        signature_algorithm: signature_algorithm(&parsed.signature_algorithm.algorithm.to_id_string()),
+        signature_algorithm: signature_algorithm(&oid_text(parsed.signature_algorithm.algorithm.as_bytes())),
         signature: parsed.signature_value.data.to_vec(),
         subject_der: tbs.subject.as_raw().to_vec(),
-        subject: display_parsed(&tbs.subject),
-        subject_canonical: CanonicalName::from_parsed(&tbs.subject),
+        subject: display(tbs.subject.as_raw()),
+        subject_canonical: canonical(tbs.subject.as_raw())?,
         issuer_der: tbs.issuer.as_raw().to_vec(),
-        issuer: display_parsed(&tbs.issuer),
-        issuer_canonical: CanonicalName::from_parsed(&tbs.issuer),
+        issuer: display(tbs.issuer.as_raw()),
+        issuer_canonical: canonical(tbs.issuer.as_raw())?,
         not_before: UnixTime(tbs.validity.not_before.timestamp()),
         not_after: UnixTime(tbs.validity.not_after.timestamp()),
         spki_der: tbs.subject_pki.raw.to_vec(),
         public_key: PublicKey::from_spki(tbs.subject_pki.raw),
         extensions: extensions(tbs.extensions())?,
     })
+}
+
+fn canonical(name: &[u8]) -> Result<CanonicalName, CertificateError> {
+    CanonicalName::from_der(name).ok_or(CertificateError::Der)
+}
+
+/// Whether what is outside of the signed part is encoded in the one way that DER leaves, so that one signature makes
+/// one certificate: the algorithm in the very octets that are signed, and a signature of whole octets.
+fn is_exact(der: &[u8], tbs: &[u8], signature: &[u8]) -> bool {
+    let end = tlv(BIT_STRING, &[&[0], signature].concat());
+    let starts = |at: &usize| der.get(*at..).is_some_and(|rest| rest.starts_with(tbs));
+    let Some(at) = (2..=6).find(starts) else { return false };
+    let Some(algorithm) = der[at + tbs.len()..].strip_suffix(&end[..]) else { return false };
+    algorithm.len() <= 256
+        && tbs.windows(algorithm.len().max(1)).any(|w| w == algorithm)
+        && sequence(&[tbs, algorithm, &end]) == der
 }
 
 /// RFC 3279 section 2.2, RFC 4055 section 5, RFC 5758 section 3.2.
@@ -74,7 +94,7 @@ fn extensions(list: &[X509Extension<'_>]) -> Result<Extensions, CertificateError
     for extension in list {
         // RFC 5280 section 4.2: "A certificate MUST NOT include more than one instance of a particular extension."
         if !seen.insert(extension.oid.as_bytes()) {
-            return Err(CertificateError::Extension(extension.oid.to_id_string()));
+            return Err(CertificateError::Extension(oid_text(extension.oid.as_bytes())));
         }
         take(extension, &mut out)?;
     }
@@ -82,7 +102,7 @@ fn extensions(list: &[X509Extension<'_>]) -> Result<Extensions, CertificateError
 }
 
 fn take(extension: &X509Extension<'_>, out: &mut Extensions) -> Result<(), CertificateError> {
-    let damaged = || CertificateError::Extension(extension.oid.to_id_string());
+    let damaged = || CertificateError::Extension(oid_text(extension.oid.as_bytes()));
     match extension.parsed_extension() {
         ParsedExtension::BasicConstraints(b) => {
             out.basic_constraints = Some(BasicConstraints { ca: b.ca, path_len: b.path_len_constraint });
@@ -105,7 +125,7 @@ fn take(extension: &X509Extension<'_>, out: &mut Extensions) -> Result<(), Certi
             ];
             let named = named.into_iter().filter(|(set, _)| *set).map(|(_, oid)| oid.to_owned());
             out.extended_key_usage =
-                Some(named.chain(usage.other.iter().map(|oid| oid.to_id_string())).collect());
+                Some(named.chain(usage.other.iter().map(|oid| oid_text(oid.as_bytes()))).collect());
         }
         ParsedExtension::SubjectAlternativeName(names) => {
             for name in &names.general_names {
@@ -117,9 +137,11 @@ fn take(extension: &X509Extension<'_>, out: &mut Extensions) -> Result<(), Certi
         }
         // We ask for no policy, so policies are informative (RFC 5280 section 6.1.1 with any-policy).
         ParsedExtension::CertificatePolicies(_) => {}
-        ParsedExtension::ParseError { .. } if is_used(&extension.oid.to_id_string()) => return Err(damaged()),
+        ParsedExtension::ParseError { .. } if is_used(&oid_text(extension.oid.as_bytes())) => {
+            return Err(damaged());
+        }
         _ if extension.critical => {
-            out.unknown_critical.get_or_insert_with(|| extension.oid.to_id_string());
+            out.unknown_critical.get_or_insert_with(|| oid_text(extension.oid.as_bytes()));
         }
         _ => {}
     }
@@ -136,7 +158,10 @@ fn alt_name(name: &GeneralName<'_>) -> Option<AltName> {
         GeneralName::IPAddress(octets) => AltName::Ip(ip(octets)?),
         GeneralName::DNSName(name) => AltName::Dns((*name).to_owned()),
         GeneralName::RFC822Name(name) => AltName::Email((*name).to_owned()),
-        GeneralName::DirectoryName(name) => AltName::Directory(name.as_raw().to_vec()),
+        GeneralName::DirectoryName(name) => {
+            CanonicalName::from_der(name.as_raw())?;
+            AltName::Directory(name.as_raw().to_vec())
+        }
         GeneralName::URI(_) => AltName::Other("URI"),
         GeneralName::OtherName(..) => AltName::Other("othername"),
         GeneralName::RegisteredID(_) => AltName::Other("Registered ID"),

@@ -1,7 +1,6 @@
 //! The form in which two names are compared.
 
-use x509_parser::prelude::{FromDer, X509Name};
-use x509_parser::x509::AttributeTypeAndValue;
+use crate::crypto::x509::der::{OID, SEQUENCE, SET, read_all};
 
 /// A name with all that does not matter taken out.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -19,23 +18,18 @@ struct Attribute {
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 enum Value {
     Text(String),
-    Other { tag: u32, octets: Vec<u8> },
+    Other { tag: u8, octets: Vec<u8> },
 }
 
 impl CanonicalName {
     /// Reads a DER Name; `None` where it is not exactly one.
     pub(in crate::crypto::x509) fn from_der(der: &[u8]) -> Option<Self> {
-        let (rest, name) = X509Name::from_der(der).ok()?;
-        rest.is_empty().then(|| Self::from_parsed(&name))
-    }
-
-    pub(in crate::crypto::x509) fn from_parsed(name: &X509Name<'_>) -> Self {
-        let rdn = |attributes: &x509_parser::x509::RelativeDistinguishedName<'_>| {
+        let rdn = |attributes: Vec<Part<'_>>| {
             let mut set: Rdn = attributes.iter().map(Attribute::new).collect();
             set.sort();
             set
         };
-        Self(name.iter_rdn().map(rdn).collect())
+        Some(Self(rdns(der)?.into_iter().map(rdn).collect()))
     }
 
     pub(in crate::crypto::x509) fn is_empty(&self) -> bool {
@@ -70,13 +64,12 @@ fn rdn_allows(pattern: &Rdn, name: &Rdn) -> bool {
 }
 
 impl Attribute {
-    fn new(attribute: &AttributeTypeAndValue<'_>) -> Self {
-        let any = attribute.attr_value();
-        let value = match text(any.header.tag().0, any.data) {
-            Some(text) if any.header.is_universal() => Value::Text(fold(&text)),
-            _ => Value::Other { tag: any.header.tag().0, octets: any.data.to_vec() },
+    fn new(part: &Part<'_>) -> Self {
+        let value = match text(part.tag, part.value) {
+            Some(text) => Value::Text(fold(&text)),
+            None => Value::Other { tag: part.tag, octets: part.value.to_vec() },
         };
-        Self { oid: attribute.attr_type().as_bytes().to_vec(), value }
+        Self { oid: part.oid.to_vec(), value }
     }
 
     fn is_wild(&self) -> bool {
@@ -84,8 +77,29 @@ impl Attribute {
     }
 }
 
+/// One AttributeTypeAndValue.
+pub(super) struct Part<'a> {
+    pub(super) oid: &'a [u8],
+    pub(super) tag: u8,
+    pub(super) value: &'a [u8],
+}
+
+/// The parts of each RDN of a DER Name (RFC 5280 section 4.1.2.4). `None` where anything is damaged or left over.
+pub(super) fn rdns(der: &[u8]) -> Option<Vec<Vec<Part<'_>>>> {
+    let [(SEQUENCE, name)] = read_all(der)?[..] else { return None };
+    let part = |(tag, content)| match read_all(content)?[..] {
+        [(OID, oid), (value_tag, value)] if tag == SEQUENCE => Some(Part { oid, tag: value_tag, value }),
+        _ => None,
+    };
+    let rdn = |(tag, content)| {
+        let parts: Vec<_> = read_all(content)?.into_iter().map(part).collect::<Option<_>>()?;
+        (tag == SET && !parts.is_empty()).then_some(parts)
+    };
+    read_all(name)?.into_iter().map(rdn).collect()
+}
+
 /// The characters of an ASN.1 string; `None` where the tag is no string type or the octets do not fit it.
-pub(super) fn text(tag: u32, octets: &[u8]) -> Option<String> {
+pub(super) fn text(tag: u8, octets: &[u8]) -> Option<String> {
     match tag {
         12 => str::from_utf8(octets).ok().map(str::to_owned),
         18 | 19 | 22 | 26 => octets.is_ascii().then(|| octets.iter().map(|b| char::from(*b)).collect()),

@@ -3,9 +3,9 @@
 use std::fmt::{self, Write as _};
 
 use x509_parser::asn1_rs::{Oid, ToDer};
-use x509_parser::prelude::{FromDer, X509Name};
 
-use crate::crypto::x509::der::tlv;
+use super::canonical::{rdns, text};
+use crate::crypto::x509::der::{OID, SEQUENCE, SET, oid_text, tlv};
 
 /// Why a text is no distinguished name. Offsets are in octets.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -75,36 +75,29 @@ const TYPES: [(&str, &[&str], &[u8], StringType); 21] = [
 /// The name as `/C=DE/O=x/CN=y`, octets that are not printable ASCII as `\xHH` (the form of both old daemons' logs).
 /// What is not a name is shown in hexadecimal.
 pub fn display(der: &[u8]) -> String {
-    match X509Name::from_der(der) {
-        Ok(([], name)) => display_parsed(&name),
-        _ => {
-            let mut out = String::from("not a distinguished name: ");
-            der.iter().take(64).for_each(|b| write!(out, "{b:02x}").expect("a String takes everything"));
-            out
-        }
-    }
-}
-
-pub(in crate::crypto::x509) fn display_parsed(name: &X509Name<'_>) -> String {
     let mut out = String::new();
-    for rdn in name.iter_rdn() {
-        for (i, attribute) in rdn.iter().enumerate() {
+    let Some(rdns) = rdns(der) else {
+        out.push_str("not a distinguished name: ");
+        der.iter().take(64).for_each(|b| write!(out, "{b:02x}").expect("a String takes everything"));
+        return out;
+    };
+    for rdn in rdns {
+        for (i, part) in rdn.iter().enumerate() {
             out.push(if i == 0 { '/' } else { '+' });
-            let oid = attribute.attr_type();
-            match TYPES.iter().find(|t| t.2 == oid.as_bytes()) {
+            match TYPES.iter().find(|t| t.2 == part.oid) {
                 Some(t) => out.push_str(t.0),
-                None => out.push_str(&oid.to_id_string()),
+                None => out.push_str(&oid_text(part.oid)),
             }
             out.push('=');
-            push_value(&mut out, attribute.attr_value().header.tag().0, attribute.attr_value().data);
+            push_value(&mut out, part.tag, part.value);
         }
     }
     out
 }
 
-fn push_value(out: &mut String, tag: u32, octets: &[u8]) {
+fn push_value(out: &mut String, tag: u8, octets: &[u8]) {
     // The wide string types are shown by their characters, all others by their octets.
-    let wide = if matches!(tag, 28 | 30) { super::canonical::text(tag, octets) } else { None };
+    let wide = if matches!(tag, 28 | 30) { text(tag, octets) } else { None };
     for b in wide.as_ref().map_or(octets, |t| t.as_bytes()) {
         match b {
             b' '..=b'~' => out.push(char::from(*b)),
@@ -121,8 +114,7 @@ fn push_value(out: &mut String, tag: u32, octets: &[u8]) {
 pub fn parse_dn(text: &str) -> Result<Vec<u8>, NameError> {
     if let Some(hex) = text.strip_prefix('~') {
         let der = unhex(hex.trim()).ok_or(NameError::Hex)?;
-        let whole = X509Name::from_der(&der).is_ok_and(|(rest, _)| rest.is_empty());
-        return if whole { Ok(der) } else { Err(NameError::Hex) };
+        return if rdns(&der).is_some() { Ok(der) } else { Err(NameError::Hex) };
     }
     let (separator, skip) = if text.starts_with('/') { (b'/', 1) } else { (b',', 0) };
     let mut parser = Parser { text, at: skip, separator };
@@ -133,12 +125,12 @@ pub fn parse_dn(text: &str) -> Result<Vec<u8>, NameError> {
             set.push(parser.attribute()?);
         }
         set.sort(); // DER: the parts of a SET OF are in order (X.690 section 11.6)
-        rdns.push(tlv(0x31, &set.concat()));
+        rdns.push(tlv(SET, &set.concat()));
         if !parser.take(separator) {
             break;
         }
     }
-    if rdns.is_empty() { Err(NameError::Empty) } else { Ok(tlv(0x30, &rdns.concat())) }
+    if rdns.is_empty() { Err(NameError::Empty) } else { Ok(tlv(SEQUENCE, &rdns.concat())) }
 }
 
 struct Parser<'a> {
@@ -189,7 +181,7 @@ impl Parser<'_> {
         if value.is_empty() {
             return Err(NameError::Value(at));
         }
-        Ok(tlv(0x30, &[tlv(6, &oid), tlv(tag, value.as_bytes())].concat()))
+        Ok(tlv(SEQUENCE, &[tlv(OID, &oid), tlv(tag, value.as_bytes())].concat()))
     }
 
     /// Up to the next separator; white space at the end counts only where it is escaped.
