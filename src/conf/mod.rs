@@ -4,6 +4,7 @@
 
 pub mod diagnostic;
 pub mod environment;
+pub mod racoon;
 pub mod secrets;
 pub mod span;
 
