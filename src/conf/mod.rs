@@ -6,6 +6,7 @@ pub mod diagnostic;
 pub mod environment;
 pub mod racoon;
 pub mod secrets;
+pub mod setkey;
 pub mod span;
 
 pub use diagnostic::{Diagnostic, Severity};

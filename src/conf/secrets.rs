@@ -1,8 +1,13 @@
 //! Files with secrets: who may read them, and the pre-shared keys in racoon's `psk.txt`.
 
+use std::net::IpAddr;
 use std::path::Path;
 
+use super::diagnostic::Diagnostic;
 use super::environment::SecretFileError;
+use super::span::SourceFile;
+use crate::crypto::secret::Secret;
+use crate::ike::policy::{PskEntry, PskOwner, PskTable};
 
 /// A file with secrets must be a regular file, belong to us, and give group and others nothing.
 pub fn check_secret_file(path: &Path) -> Result<(), SecretFileError> {
@@ -16,4 +21,116 @@ pub fn check_secret_file(path: &Path) -> Result<(), SecretFileError> {
     }
     let mode = metadata.mode() & 0o7777;
     if mode & 0o077 == 0 { Ok(()) } else { Err(SecretFileError::Mode(mode)) }
+}
+
+/// Reads racoon's `psk.txt`: an identity, blanks, and the key, which is the rest of the line or, behind `0x`,
+/// hexadecimal. `#` begins a comment in the first column only. Of several keys for one peer the first counts.
+///
+/// The diagnostics show the identities, never the keys.
+pub fn parse_psk(name: &str, octets: &[u8]) -> (PskTable, Vec<Diagnostic>) {
+    let lines: Vec<_> = octets.split(|b| *b == b'\n').map(split_line).collect();
+    let shown: String = lines.iter().map(|(id, _)| format!("{id}\n")).collect();
+    let file = SourceFile::new(name, shown);
+    let (mut table, mut diagnostics, mut start) = (PskTable::default(), Vec::new(), 0);
+    for (id, key) in &lines {
+        let span = file.span(start, start + id.len());
+        start += id.len() + 1;
+        if id.is_empty() || id.starts_with('#') {
+            continue;
+        }
+        if id == "*" {
+            let message = "`*` is taken as the key of every peer that has none of its own";
+            diagnostics.push(Diagnostic::warning(&span, message));
+        }
+        match read_key(key) {
+            Ok(key) => table.entries.push(PskEntry {
+                owner: owner(id),
+                key: Secret::new(key),
+                at: span.source_ref_as(format!("key of {id}")),
+            }),
+            Err(why) => diagnostics.push(Diagnostic::error(&span, format!("the key of `{id}` {why}"))),
+        }
+    }
+    (table, diagnostics)
+}
+
+/// The identity and the octets of the key.
+fn split_line(line: &[u8]) -> (String, &[u8]) {
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    if line.first() == Some(&b'#') {
+        return ("#".into(), &[]);
+    }
+    let is_blank = |b: &u8| matches!(b, b' ' | b'\t');
+    let skip = |part: &[u8]| part.iter().position(|b| !is_blank(b)).unwrap_or(part.len());
+    let line = &line[skip(line)..];
+    let (id, rest) = line.split_at(line.iter().position(is_blank).unwrap_or(line.len()));
+    (String::from_utf8_lossy(id).into_owned(), &rest[skip(rest)..])
+}
+
+fn owner(id: &str) -> PskOwner {
+    match (id, id.parse::<IpAddr>()) {
+        ("*", _) => PskOwner::Anybody,
+        (_, Ok(address)) => PskOwner::Address(address),
+        _ => PskOwner::Identity(id.to_owned()),
+    }
+}
+
+fn read_key(text: &[u8]) -> Result<Vec<u8>, &'static str> {
+    if text.is_empty() {
+        return Err("is missing");
+    }
+    let Some(digits) = text.strip_prefix(b"0x") else { return Ok(text.to_vec()) };
+    unhex(digits).filter(|key| !key.is_empty()).ok_or("is no hexadecimal number with an even count of digits")
+}
+
+fn unhex(digits: &[u8]) -> Option<Vec<u8>> {
+    if !digits.len().is_multiple_of(2) {
+        return None;
+    }
+    let digit = |b: u8| char::from(b).to_digit(16).and_then(|d| u8::try_from(d).ok());
+    digits.chunks_exact(2).map(|pair| Some(digit(pair[0])? << 4 | digit(pair[1])?)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_keys_as_racoon_does() {
+        let text = b"# comment\n10.0.0.1\ttop secret \n 10.0.0.2 # not a comment\r\n\nu@x.org 0x00ff\n10.0.0.1 second\n";
+        let (table, diagnostics) = parse_psk("psk.txt", text);
+        assert!(diagnostics.is_empty(), "{diagnostics:?}");
+        let keys: Vec<_> = table.entries.iter().map(|e| (e.owner.clone(), e.key.expose().clone())).collect();
+        assert_eq!(keys[0], (PskOwner::Address([10, 0, 0, 1].into()), b"top secret ".to_vec()));
+        assert_eq!(keys[1], (PskOwner::Address([10, 0, 0, 2].into()), b"# not a comment".to_vec()));
+        assert_eq!(keys[2], (PskOwner::Identity("u@x.org".into()), vec![0, 255]));
+        let found = table.find([10, 0, 0, 1].into(), None).expect("a key");
+        assert_eq!(found.key.expose(), b"top secret ");
+        assert_eq!(found.at.to_string(), "psk.txt:2:1");
+    }
+
+    #[test]
+    fn complains_without_showing_the_key() {
+        let (table, diagnostics) = parse_psk("psk.txt", b"10.0.0.1 0xhunter2\n10.0.0.2\n");
+        assert!(table.entries.is_empty());
+        let shown = super::super::diagnostic::render(&diagnostics);
+        assert!(shown.contains("psk.txt:1:1: error: the key of `10.0.0.1` is no hexadecimal"), "{shown}");
+        assert!(shown.contains("psk.txt:2:1: error: the key of `10.0.0.2` is missing"), "{shown}");
+        assert!(!shown.contains("hunter2"), "{shown}");
+    }
+
+    #[test]
+    fn only_the_owner_may_read() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("psk.txt");
+        std::fs::write(&path, "x y\n").expect("written");
+        for (mode, fine) in [(0o600, true), (0o400, true), (0o640, false), (0o604, false), (0o610, false)] {
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).expect("a mode");
+            assert_eq!(check_secret_file(&path).is_ok(), fine, "{mode:o}");
+        }
+        assert!(matches!(check_secret_file(folder.path()), Err(SecretFileError::NotRegular)));
+        let refusal = SecretFileError::Mode(0o640).to_string();
+        assert!(refusal.contains("weak file permission 0640"), "{refusal}");
+    }
 }

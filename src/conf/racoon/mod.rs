@@ -6,8 +6,10 @@ mod include;
 mod lexer;
 mod parser;
 pub mod print;
+mod resolve;
 
 pub use ast::RacoonConfig;
+pub use resolve::{AdminSocket, Globals, ListenAddress, globals, resolve};
 
 use super::diagnostic::{self, Diagnostic};
 use super::environment::Environment;

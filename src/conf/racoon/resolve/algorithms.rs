@@ -1,0 +1,70 @@
+//! racoon's names of algorithms, and what we say of weak ones.
+
+use super::Resolver;
+use crate::conf::racoon::ast::Value;
+use crate::conf::span::{Span, Spanned};
+use crate::crypto::alg::{CipherAlgorithm, Group, HashAlgorithm};
+use crate::ike::policy::AuthMethod;
+
+pub(super) fn cipher(name: &str) -> Option<CipherAlgorithm> {
+    Some(match name {
+        "des" => CipherAlgorithm::Des,
+        "3des" => CipherAlgorithm::TripleDes,
+        "blowfish" => CipherAlgorithm::Blowfish,
+        "cast128" => CipherAlgorithm::Cast128,
+        "aes" => CipherAlgorithm::Aes,
+        "camellia" => CipherAlgorithm::Camellia,
+        "aes_gcm_16" => CipherAlgorithm::AesGcm16,
+        "null_enc" => CipherAlgorithm::Null,
+        _ => return None,
+    })
+}
+
+pub(super) fn hash(name: &str) -> Option<HashAlgorithm> {
+    Some(match name.trim_start_matches("hmac_") {
+        "md5" => HashAlgorithm::Md5,
+        "sha1" => HashAlgorithm::Sha1,
+        "sha256" => HashAlgorithm::Sha2_256,
+        "sha384" => HashAlgorithm::Sha2_384,
+        "sha512" => HashAlgorithm::Sha2_512,
+        _ => return None,
+    })
+}
+
+pub(super) fn auth_method(name: &str) -> Option<AuthMethod> {
+    Some(match name {
+        "pre_shared_key" => AuthMethod::PreSharedKey,
+        "rsasig" => AuthMethod::RsaSignature,
+        _ => return None,
+    })
+}
+
+pub(super) fn group(name: &str) -> Option<Group> {
+    Group::ALL.into_iter().find(|g| g.to_string() == name)
+}
+
+impl Resolver<'_> {
+    /// What `find` makes of an algorithm; refuses by name what it does not know, and warns of what is weak.
+    pub(super) fn algorithm<T>(&mut self, arg: &Spanned<Value>, find: fn(&str) -> Option<T>) -> Option<T> {
+        let Value::Algorithm(name, _) = arg.value else { return None };
+        let found = find(name);
+        if found.is_none() {
+            self.error(&arg.span, format!("{name} is not implemented yet"));
+        }
+        self.warn_weak(&arg.span, name);
+        found
+    }
+
+    pub(super) fn warn_weak(&mut self, span: &Span, name: &str) {
+        let why = match name {
+            "des" => "its key of 56 bits is found by trying",
+            "md5" | "hmac_md5" => "MD5 is broken",
+            "modp768" | "modp1024" => "groups below 2048 bits are within reach of attackers",
+            "modp1536" => "2048 bits are the least that is advised today",
+            "null_enc" => "it does not encrypt",
+            "non_auth" => "without integrity protection encryption does not hold either",
+            _ => return,
+        };
+        self.warn(span, format!("{name} is weak: {why}"));
+    }
+}

@@ -1,0 +1,280 @@
+//! Identities, certificates and keys of a remote.
+
+use std::net::IpAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::{EffectiveRemote, Resolver};
+use crate::conf::diagnostic::Diagnostic;
+use crate::conf::racoon::ast::{self, Setting, Value};
+use crate::conf::span::Span;
+use crate::crypto::sign;
+use crate::crypto::x509::{Certificate, Credential, TrustStore, name};
+use crate::ike::policy::{Identity, IdentityMatch, MyIdentity};
+use crate::sadb::Prefix;
+
+/// Who we are, who the peer may be, and what proves it.
+pub(super) struct Proofs {
+    pub(super) my_id: MyIdentity,
+    pub(super) peer_ids: Vec<IdentityMatch>,
+    pub(super) credential: Option<Arc<Credential>>,
+    pub(super) trust: Arc<TrustStore>,
+    pub(super) pinned: Option<Arc<Certificate>>,
+}
+
+/// What an identifier statement says.
+enum Written {
+    /// The address that the exchange runs on.
+    OwnAddress,
+    /// The subject of the certificate.
+    Subject,
+    This(Identity),
+}
+
+impl Resolver<'_> {
+    pub(super) fn identity(&mut self, remote: &EffectiveRemote<'_>, uses_certificates: bool) -> Proofs {
+        let settings = &remote.settings;
+        let credential = self.credential(remote, uses_certificates).map(Arc::new);
+        let my_id = ast::last(settings, "my_identifier")
+            .and_then(|setting| self.my_identifier(setting, remote, credential.as_deref()))
+            .unwrap_or(MyIdentity::LocalAddress);
+        let verifies = ast::last(settings, "verify_identifier").is_some_and(Setting::is_on);
+        let written: Vec<_> = settings.iter().filter(|s| s.name.value == "peers_identifier").collect();
+        let found: Vec<_> = written.iter().filter_map(|s| self.peers_identifier(s)).collect();
+        if let Some(first) = written.first().filter(|_| !verifies) {
+            self.warn(
+                &first.span,
+                "peers_identifier has no effect without `verify_identifier on`, as in racoon",
+            );
+        }
+        let peer_ids = if verifies { found } else { Vec::new() };
+        let trust = if uses_certificates { self.trust(settings) } else { TrustStore::default() };
+        let verifies_certificates = ast::last(settings, "verify_cert").is_none_or(Setting::is_on);
+        let pinned = self.pinned(settings).map(Arc::new);
+        if uses_certificates && trust.is_empty() && verifies_certificates && self.env.is_open() {
+            let error = Diagnostic::error(
+                &remote.remote.name.span,
+                "the remote uses certificates, but no authority is trusted",
+            );
+            self.diagnostics.push(error.with_help("add `ca_type x509 \"ca.crt\";`"));
+        }
+        Proofs { my_id, peer_ids, credential, trust: Arc::new(trust), pinned }
+    }
+
+    fn my_identifier(
+        &mut self,
+        setting: &Setting,
+        remote: &EffectiveRemote<'_>,
+        credential: Option<&Credential>,
+    ) -> Option<MyIdentity> {
+        Some(match self.identifier(setting)? {
+            Written::OwnAddress => MyIdentity::LocalAddress,
+            Written::This(identity) => MyIdentity::Exact(identity),
+            Written::Subject => {
+                if ast::last(&remote.settings, "certificate_type").is_none() {
+                    let message =
+                        "`asn1dn` without a value is the subject of our certificate, and there is none";
+                    let error = Diagnostic::error(&setting.span, message);
+                    self.diagnostics.push(error.with_help("add `certificate_type x509 \"CERT\" \"KEY\";`"));
+                }
+                // Where nothing is opened, an empty name stands for the one in the file.
+                let subject = credential.map(|c| c.certificate().subject_der().to_vec()).unwrap_or_default();
+                MyIdentity::Exact(Identity::DerAsn1Dn(subject))
+            }
+        })
+    }
+
+    fn peers_identifier(&mut self, setting: &Setting) -> Option<IdentityMatch> {
+        let is_subnet = setting.word() == Some("subnet");
+        match self.identifier(setting)? {
+            // Without a value any address or name fits, so it narrows nothing.
+            Written::OwnAddress | Written::Subject => None,
+            Written::This(Identity::DerAsn1Dn(der)) if setting.text().is_some_and(|t| t.contains('*')) => {
+                Some(IdentityMatch::DnPattern(der))
+            }
+            Written::This(Identity::Address(address)) if is_subnet => {
+                Some(IdentityMatch::Within(Prefix::host(address)))
+            }
+            Written::This(identity) => Some(IdentityMatch::Exact(identity)),
+        }
+    }
+
+    fn identifier(&mut self, setting: &Setting) -> Option<Written> {
+        let text = setting.text();
+        Some(match setting.word()? {
+            "address" | "subnet" => {
+                let address = match (setting.args.last().map(|a| &a.value), text) {
+                    (Some(Value::Address(address)), _) => *address,
+                    (_, Some(text)) => self.quoted_address(text, &setting.span)?,
+                    _ => return Some(Written::OwnAddress),
+                };
+                Written::This(Identity::Address(address))
+            }
+            "fqdn" => Written::This(Identity::Fqdn(text?.to_owned())),
+            "user_fqdn" => Written::This(Identity::UserFqdn(text?.to_owned())),
+            "keyid" => Written::This(Identity::KeyId(self.key_id(setting)?)),
+            _ => match text {
+                None => Written::Subject,
+                Some(text) => {
+                    Written::This(Identity::DerAsn1Dn(self.distinguished_name(text, &setting.span)?))
+                }
+            },
+        })
+    }
+
+    fn quoted_address(&mut self, text: &str, span: &Span) -> Option<IpAddr> {
+        let parsed = text.parse().ok();
+        if parsed.is_none() {
+            self.error(span, format!("`{text}` is no address"));
+        }
+        parsed
+    }
+
+    fn distinguished_name(&mut self, text: &str, span: &Span) -> Option<Vec<u8>> {
+        if text.starts_with('/') {
+            let error = Diagnostic::error(span, "racoon does not read names that begin with `/`");
+            self.diagnostics.push(error.with_help("write `C=DE, O=x, CN=y`"));
+            return None;
+        }
+        match name::parse_dn(text) {
+            Ok(der) => Some(der),
+            Err(why) => {
+                self.error(span, format!("`{text}` is no distinguished name: {why}"));
+                None
+            }
+        }
+    }
+
+    /// `keyid tag "text"`, or the content of a file.
+    fn key_id(&mut self, setting: &Setting) -> Option<Vec<u8>> {
+        let is_tag = setting.args.iter().any(|a| a.value == Value::Word("tag"));
+        let Some(text) = setting.text() else {
+            self.error(&setting.span, "keyid needs a value in double quotes");
+            return None;
+        };
+        if is_tag || !self.env.is_open() {
+            return Some(text.as_bytes().to_vec());
+        }
+        match self.env.read_file(Path::new(text)) {
+            Ok(octets) => Some(octets),
+            Err(why) => {
+                self.error(&setting.span, format!("the key id file {text} cannot be read: {why}"));
+                None
+            }
+        }
+    }
+
+    fn credential(&mut self, remote: &EffectiveRemote<'_>, needed: bool) -> Option<Credential> {
+        let Some(setting) = ast::last(&remote.settings, "certificate_type") else {
+            if needed {
+                let head = &remote.remote.name.span;
+                let error = Diagnostic::error(head, "rsasig needs a certificate of ours");
+                self.diagnostics.push(error.with_help("add `certificate_type x509 \"CERT\" \"KEY\";`"));
+            }
+            return None;
+        };
+        if setting.word() != Some("x509") {
+            self.not_implemented(setting);
+            return None;
+        }
+        let mut names = setting.texts();
+        let (Some(certificate), Some(key)) = (names.next(), names.next()) else {
+            self.error(&setting.span, "certificate_type x509 needs a certificate and a key");
+            return None;
+        };
+        let (certificate_path, key_path) =
+            (self.in_certificate_folder(certificate), self.in_certificate_folder(key));
+        if !self.env.is_open() {
+            return None;
+        }
+        let mut all = self.certificates(&certificate_path, &setting.span)?.into_iter();
+        let own = all.next()?;
+        if let Err(why) = self.env.check_secret_file(&key_path) {
+            let shown = key_path.display();
+            let error = Diagnostic::error(&setting.span, format!("the private key {shown} {why}"));
+            self.diagnostics.push(error.with_help(format!("chmod 600 {shown}")));
+            return None;
+        }
+        let pem = self.file(&key_path, &setting.span)?;
+        let loaded = sign::load_private_key(&pem)
+            .map_err(|why| format!("{}: {why}", key_path.display()))
+            .and_then(|key| Credential::new(own, all.collect(), key).map_err(|why| why.to_string()));
+        match loaded {
+            Ok(credential) => Some(credential),
+            Err(why) => {
+                self.error(&setting.span, why);
+                None
+            }
+        }
+    }
+
+    /// The authorities: of `ca_type`, else every file in `path certificate` that is named by hash as OpenSSL does.
+    fn trust(&mut self, settings: &[Setting]) -> TrustStore {
+        if !self.env.is_open() {
+            return TrustStore::default();
+        }
+        if let Some(setting) = ast::last(settings, "ca_type") {
+            let path = self.in_certificate_folder(setting.text().unwrap_or_default());
+            return TrustStore::new(self.certificates(&path, &setting.span).unwrap_or_default());
+        }
+        let Some(setting) = self.path("certificate") else { return TrustStore::default() };
+        let Ok(files) = self.env.read_dir(Path::new(setting.text().unwrap_or_default())) else {
+            return TrustStore::default();
+        };
+        let mut anchors: Vec<Certificate> = Vec::new();
+        for path in files.iter().filter(|p| is_hashed_name(p)) {
+            let found = self.certificates(path, &setting.span).unwrap_or_default();
+            anchors.extend(found.into_iter().filter(|c| !anchors.contains(c)).collect::<Vec<_>>());
+        }
+        TrustStore::new(anchors)
+    }
+
+    fn pinned(&mut self, settings: &[Setting]) -> Option<Certificate> {
+        let setting = ast::last(settings, "peers_certfile")?;
+        if matches!(setting.word(), Some("plain_rsa" | "dnssec")) {
+            self.not_implemented(setting);
+            return None;
+        }
+        let Some(file) = setting.text() else {
+            self.error(&setting.span, "peers_certfile needs a file name in double quotes");
+            return None;
+        };
+        let path = self.in_certificate_folder(file);
+        if !self.env.is_open() {
+            return None;
+        }
+        self.certificates(&path, &setting.span)?.into_iter().next()
+    }
+
+    fn certificates(&mut self, path: &Path, span: &Span) -> Option<Vec<Certificate>> {
+        let pem = self.file(path, span)?;
+        match Certificate::all_from_pem(&pem) {
+            Ok(all) => Some(all),
+            Err(why) => {
+                self.error(span, format!("{}: {why}", path.display()));
+                None
+            }
+        }
+    }
+
+    fn file(&mut self, path: &Path, span: &Span) -> Option<Vec<u8>> {
+        match self.env.read_file(path) {
+            Ok(octets) => Some(octets),
+            Err(why) => {
+                self.error(span, format!("{} cannot be read: {why}", path.display()));
+                None
+            }
+        }
+    }
+}
+
+/// `9d66eef0.0` and the like.
+fn is_hashed_name(path: &Path) -> bool {
+    let name = path.file_name().and_then(|n| n.to_str()).unwrap_or_default();
+    name.split_once('.').is_some_and(|(hash, number)| {
+        hash.len() == 8
+            && hash.bytes().all(|b| b.is_ascii_hexdigit())
+            && !number.is_empty()
+            && number.bytes().all(|b| b.is_ascii_digit())
+    })
+}

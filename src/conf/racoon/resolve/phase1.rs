@@ -1,0 +1,258 @@
+//! `remote` and `proposal` to phase 1 policies.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Check, EffectiveRemote, Resolver, algorithms};
+use crate::conf::diagnostic::Diagnostic;
+use crate::conf::racoon::ast::{self, Block, RemoteName, Setting, Value};
+use crate::conf::span::{Span, Spanned};
+use crate::ike::policy::{AuthMethod, Bounds, NatTraversal, Padding, Phase1Policy, Phase1Transform, Sourced};
+
+/// racoon's lifetime of both phases where none is written.
+pub(super) const DEFAULT_SECONDS: u32 = 28_800;
+
+impl Resolver<'_> {
+    pub(super) fn phase1(&mut self, remote: &EffectiveRemote<'_>) -> Option<Phase1Policy> {
+        let settings = &remote.settings;
+        let head = &remote.remote.name.span;
+        self.exchange_mode(remote);
+        self.refuse_in_remote(remote);
+        let (address, port) = self.remote_address(remote)?;
+        let check = Check::of(settings);
+        let transforms: Vec<_> =
+            remote.proposals.iter().filter_map(|p| self.transform(p, settings, check)).collect();
+        if remote.proposals.is_empty() {
+            let error = Diagnostic::error(head, "the remote has no proposal");
+            self.diagnostics.push(error.with_help("add at least one `proposal { }` block"));
+        }
+        let uses = |method| transforms.iter().any(|t: &Phase1Transform| t.auth.value == method);
+        let identity = self.identity(remote, uses(AuthMethod::RsaSignature));
+        if uses(AuthMethod::PreSharedKey) {
+            self.check_psk(remote, address);
+        }
+        let on = |name, default| ast::last(settings, name).map_or(default, Setting::is_on);
+        Some(Phase1Policy {
+            name: policy_name(&remote.remote.name.value),
+            at: head.source_ref(),
+            remote: address,
+            remote_port: port,
+            local: None,
+            my_id: identity.my_id,
+            peer_ids: identity.peer_ids,
+            transforms,
+            psks: Arc::clone(&self.psks),
+            credential: identity.credential,
+            trust: identity.trust,
+            pinned: identity.pinned,
+            verify_cert: on("verify_cert", true),
+            send_cert: on("send_cert", true),
+            send_cert_request: on("send_cr", true),
+            nat_traversal: nat_traversal(settings),
+            initial_contact: on("initial_contact", true),
+            passive: on("passive", false),
+            nonce_len: self.nonce_size(settings),
+            padding: self.padding(),
+            dpd_delay: ast::last(settings, "dpd_delay")
+                .and_then(Setting::number)
+                .filter(|seconds| *seconds > 0)
+                .map(|seconds| Duration::from_secs(seconds.into())),
+        })
+    }
+
+    fn exchange_mode(&mut self, remote: &EffectiveRemote<'_>) {
+        let Some(setting) = ast::last(&remote.settings, "exchange_mode") else {
+            let error = Diagnostic::error(&remote.remote.name.span, "the remote has no exchange_mode");
+            self.diagnostics.push(error.with_help("add `exchange_mode main;`"));
+            return;
+        };
+        let is_main = |arg: &Spanned<Value>| arg.value == Value::Word("main");
+        let serves_main = setting.args.iter().any(is_main);
+        for other in setting.args.iter().filter(|a| !is_main(a)) {
+            let mode = other.span.text();
+            if serves_main {
+                self.warn(
+                    &other.span,
+                    format!("exchange_mode {mode} is not implemented yet; main mode is used"),
+                );
+            } else {
+                self.error(&other.span, format!("exchange_mode {mode} is not implemented yet"));
+            }
+        }
+    }
+
+    /// Refuses what we do not serve, and says what has no effect.
+    fn refuse_in_remote(&mut self, remote: &EffectiveRemote<'_>) {
+        for setting in &remote.settings {
+            let (word, number) = (setting.word().unwrap_or_default(), setting.number());
+            match setting.name.value {
+                "xauth_login" | "script" => self.not_implemented(setting),
+                "mode_cfg" | "support_proxy" | "weak_phase1_check" if word == "on" => {
+                    self.not_implemented(setting);
+                }
+                "generate_policy" if word != "off" => self.not_implemented(setting),
+                "situation" if word != "identity_only" => self.not_implemented(setting),
+                "ike_frag" if word != "off" => self.no_effect(setting, "large messages are sent whole"),
+                "esp_frag" => self.no_effect(setting, "ESP in UDP is not fragmented by us"),
+                "match_empty_cr" if word == "on" => self.no_effect(setting, "any certificate request fits"),
+                "rekey" if word != "on" => self.no_effect(setting, "phase 1 is renewed while it is needed"),
+                "dpd" if word == "off" => self.no_effect(setting, "dead peer detection is always announced"),
+                "dpd_retry" | "dpd_maxfail" if number != Some(5) => {
+                    self.no_effect(setting, "5 probes 5 seconds apart decide");
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// The peer's address and port; nothing when they are wrong.
+    fn remote_address(&mut self, remote: &EffectiveRemote<'_>) -> Option<(Option<IpAddr>, u16)> {
+        let written = ast::last(&remote.remote.settings, "remote_address");
+        let inherited = ast::last(&remote.settings, "remote_address");
+        let of_setting = |setting: &Setting| {
+            let mut found = (None, 500);
+            for arg in &setting.args {
+                match arg.value {
+                    Value::Address(address) => found.0 = Some(address),
+                    Value::Port(port) => found.1 = port,
+                    _ => {}
+                }
+            }
+            found
+        };
+        match (&remote.remote.name.value, written, inherited) {
+            (_, Some(setting), _) => Some(of_setting(setting)),
+            (RemoteName::Address(address, port), None, _) => Some((Some(*address), port.unwrap_or(500))),
+            (RemoteName::Anonymous, None, _) => Some((None, 500)),
+            (RemoteName::Named(_), None, Some(setting)) => Some(of_setting(setting)),
+            (RemoteName::Named(name), None, None) => {
+                let message = format!("the remote \"{name}\" has no remote_address");
+                self.error(&remote.remote.name.span, message);
+                None
+            }
+        }
+    }
+
+    fn transform(&mut self, proposal: &Block, remote: &[Setting], check: Check) -> Option<Phase1Transform> {
+        let cipher_setting = self.needed(proposal, "encryption_algorithm");
+        let hash_setting = self.needed(proposal, "hash_algorithm");
+        let auth_setting = self.needed(proposal, "authentication_method");
+        let group_setting = self.needed(proposal, "dh_group");
+        for unserved in proposal.settings.iter().filter(|s| s.name.value.starts_with("gss")) {
+            self.not_implemented(unserved);
+        }
+        let cipher = cipher_setting.and_then(|s| self.one(s, algorithms::cipher));
+        let hash = hash_setting.and_then(|s| self.one(s, algorithms::hash));
+        let auth = auth_setting.and_then(|s| self.one(s, algorithms::auth_method));
+        let group = group_setting.and_then(|s| self.one(s, algorithms::group));
+        let (cipher, cipher_setting) = (cipher?, cipher_setting?);
+        let bits = written_bits(cipher_setting.args.first()?);
+        let algorithm = cipher.value;
+        let rule = if algorithm.is_variable() { check.key_length() } else { crate::ike::policy::Rule::Equal };
+        let offer = bits.unwrap_or_else(|| algorithm.default_key_bits().into());
+        Some(Phase1Transform {
+            at: proposal.name.span.source_ref(),
+            key_bits: Sourced::new(Bounds { offer, rule }, cipher.at.clone()),
+            cipher,
+            hash: hash?,
+            auth: auth?,
+            group: group?,
+            seconds: lifetime(&[&proposal.settings, remote], &proposal.name.span, check),
+            kilobytes: None,
+        })
+    }
+
+    /// A statement that a proposal must have.
+    fn needed<'p>(&mut self, proposal: &'p Block, name: &str) -> Option<&'p Setting> {
+        let found = ast::last(&proposal.settings, name);
+        if found.is_none() {
+            self.error(&proposal.name.span, format!("the proposal has no {name}"));
+        }
+        found
+    }
+
+    fn one<T>(&mut self, setting: &Setting, find: fn(&str) -> Option<T>) -> Option<Sourced<T>> {
+        let value = self.algorithm(setting.args.first()?, find)?;
+        Some(Sourced::new(value, setting.span.source_ref()))
+    }
+
+    fn check_psk(&mut self, remote: &EffectiveRemote<'_>, address: Option<IpAddr>) {
+        if self.path("pre_shared_key").is_none() {
+            let error = Diagnostic::error(
+                &remote.remote.name.span,
+                "the remote uses pre-shared keys, but there is no `path pre_shared_key`",
+            );
+            self.diagnostics.push(error.with_help("add `path pre_shared_key \"/etc/racoon/psk.txt\";`"));
+            return;
+        }
+        let Some(address) = address.filter(|_| self.env.is_open() && !self.psks.entries.is_empty()) else {
+            return;
+        };
+        if self.psks.find(address, None).is_none() {
+            let file = self.path("pre_shared_key").and_then(Setting::text).unwrap_or_default();
+            let message = format!("{file} has no key for {address}");
+            self.warn(&remote.remote.name.span, message);
+        }
+    }
+
+    fn nonce_size(&mut self, settings: &[Setting]) -> u16 {
+        let Some(setting) = ast::last(settings, "nonce_size") else { return 16 };
+        let size = setting.number().unwrap_or(16);
+        let used = size.clamp(8, 256);
+        if used != size {
+            let message = format!("nonces have 8 to 256 octets (RFC 2409 section 5); {used} is used");
+            self.warn(&setting.span, message);
+        }
+        u16::try_from(used).unwrap_or(16)
+    }
+
+    fn padding(&self) -> Padding {
+        let settings = self.block("padding");
+        let on = |name, default| ast::last(&settings, name).map_or(default, Setting::is_on);
+        let most = ast::last(&settings, "maximum_length").and_then(Setting::number).unwrap_or(20);
+        let most = u8::try_from(most).unwrap_or(u8::MAX);
+        Padding {
+            randomize: on("randomize", true),
+            length_octet: Some(on("exclusive_tail", true)),
+            random_extra: if on("randomize_length", false) { most } else { 0 },
+        }
+    }
+}
+
+/// What logs and `phase1` references call a remote.
+pub(super) fn policy_name(name: &RemoteName) -> String {
+    match name {
+        RemoteName::Named(name) => name.clone(),
+        other => other.to_string().replace(' ', ""),
+    }
+}
+
+/// The key length of a cipher as written.
+pub(super) const fn written_bits(arg: &Spanned<Value>) -> Option<u32> {
+    match arg.value {
+        Value::Algorithm(_, bits) => bits,
+        _ => None,
+    }
+}
+
+/// The lifetime from the first block that says one, else the default, which has the place of what implies it.
+pub(super) fn lifetime(blocks: &[&[Setting]], implied_by: &Span, check: Check) -> Sourced<Bounds> {
+    let written = blocks.iter().find_map(|settings| ast::last(settings, "lifetime"));
+    let rule = check.lifetime();
+    match written.and_then(|setting| Some((setting.seconds()?, setting))) {
+        Some((offer, setting)) => Sourced::new(Bounds { offer, rule }, setting.span.source_ref()),
+        None => Sourced::new(
+            Bounds { offer: DEFAULT_SECONDS, rule },
+            implied_by.source_ref_as(format!("lifetime time {DEFAULT_SECONDS} sec (default)")),
+        ),
+    }
+}
+
+fn nat_traversal(settings: &[Setting]) -> NatTraversal {
+    match ast::last(settings, "nat_traversal").and_then(Setting::word) {
+        Some("on") => NatTraversal::On,
+        Some("force") => NatTraversal::Force,
+        _ => NatTraversal::Off,
+    }
+}

@@ -1,0 +1,235 @@
+//! `sainfo` to phase 2 policies.
+
+use super::phase1::{lifetime, policy_name, written_bits};
+use super::{Check, EffectiveRemote, Resolver, algorithms};
+use crate::conf::diagnostic::Diagnostic;
+use crate::conf::racoon::ast::{self, Sainfo, SainfoId, Setting, Value};
+use crate::conf::span::Spanned;
+use crate::crypto::alg::CipherAlgorithm;
+use crate::ike::policy::{Bounds, PfsRule, Phase2Policy, Phase2Transform, Rule, Sourced, TrafficMatch};
+use crate::sadb::{AuthSpec, Prefix, Protocol};
+
+/// A cipher of a sainfo with its key length.
+struct Cipher {
+    algorithm: Sourced<CipherAlgorithm>,
+    bits: u32,
+}
+
+impl Resolver<'_> {
+    pub(super) fn phase2(&mut self, remotes: &[EffectiveRemote<'_>]) -> Vec<Phase2Policy> {
+        let sainfos = self.sainfos();
+        let mut policies = Vec::new();
+        for (at, sainfo) in sainfos.iter().enumerate() {
+            let same = sainfos[..at].iter().find(|s| s.local == sainfo.local && s.remote == sainfo.remote);
+            if same
+                .is_some_and(|s| s.from == sainfo.from && s.group == sainfo.group && link(s) == link(sainfo))
+            {
+                self.error(&sainfo.at.span, "there is a sainfo for the same traffic above already");
+            }
+            policies.extend(self.sainfo(sainfo, remotes));
+        }
+        policies
+    }
+
+    fn sainfo(&mut self, sainfo: &Sainfo, remotes: &[EffectiveRemote<'_>]) -> Vec<Phase2Policy> {
+        let linked = link(sainfo);
+        let meets: Vec<_> = remotes.iter().filter(|r| linked == 0 || ph1id(r) == linked).collect();
+        if linked != 0 && meets.is_empty() {
+            let message = format!("no remote has `ph1id {linked}`");
+            self.error(&sainfo.at.span, message);
+        }
+        if let Some(from) = &sainfo.from {
+            self.error(&from.span, "`from` in a sainfo is not implemented yet");
+        }
+        if let Some(group) = &sainfo.group {
+            self.error(&group.span, "`group` in a sainfo is not implemented yet");
+        }
+        let checks: Vec<_> = meets.iter().map(|r| Check::of(&r.settings)).collect();
+        let alike = checks.windows(2).all(|pair| pair[0] == pair[1]);
+        let first = checks.first().copied().unwrap_or(Check::Strict);
+        let Some(base) = self.sainfo_for(sainfo, first) else { return Vec::new() };
+        if alike && linked == 0 {
+            return vec![base];
+        }
+        let each = meets.iter().zip(checks);
+        each.map(|(remote, check)| {
+            let mut policy = base.clone();
+            policy.phase1 = Some(policy_name(&remote.remote.name.value));
+            apply(&mut policy, check);
+            policy
+        })
+        .collect()
+    }
+
+    fn sainfo_for(&mut self, sainfo: &Sainfo, check: Check) -> Option<Phase2Policy> {
+        let local = self.traffic(&sainfo.local);
+        let remote = match &sainfo.remote {
+            Some(remote) => self.traffic(remote),
+            None if sainfo.local.value == SainfoId::Anonymous => Some(TrafficMatch::Any),
+            None => {
+                let message = "a sainfo names both sides, or is `anonymous`";
+                self.error(&sainfo.local.span, message);
+                None
+            }
+        };
+        let ciphers = self.ciphers(sainfo);
+        let auths = self.auths(sainfo);
+        if ast::last(&sainfo.settings, "compression_algorithm").is_none() {
+            let error = Diagnostic::error(&sainfo.at.span, "the sainfo has no compression_algorithm");
+            self.diagnostics.push(error.with_help("add `compression_algorithm deflate;`, as racoon demands"));
+        }
+        let transforms = product(&ciphers?, &auths?);
+        let mut policy = Phase2Policy {
+            name: name_of(sainfo),
+            at: sainfo.at.span.source_ref(),
+            local: local?,
+            remote: remote?,
+            phase1: None,
+            transforms,
+            pfs: self.pfs(sainfo)?,
+            seconds: lifetime(&[&sainfo.settings], &sainfo.at.span, check),
+            kilobytes: None,
+        };
+        apply(&mut policy, check);
+        Some(policy)
+    }
+
+    fn traffic(&mut self, id: &Spanned<SainfoId>) -> Option<TrafficMatch> {
+        match &id.value {
+            SainfoId::Anonymous => Some(TrafficMatch::Any),
+            SainfoId::Address { address, prefix, last: None, port, protocol, .. } => {
+                let prefix = match prefix {
+                    Some(len) => Prefix::new(*address, *len)?,
+                    None => Prefix::host(*address),
+                };
+                if prefix.address() != *address {
+                    self.warn(&id.span, format!("host bits are cut: this is {prefix}"));
+                }
+                Some(TrafficMatch::Exact { prefix, protocol: protocol.unwrap_or(0), port: port.unwrap_or(0) })
+            }
+            _ => {
+                let message = format!("`{}` as the id of a sainfo is not implemented yet", id.value);
+                self.error(&id.span, message);
+                None
+            }
+        }
+    }
+
+    /// The algorithms of a mandatory statement.
+    fn listed<'s>(&mut self, sainfo: &'s Sainfo, name: &str) -> Option<&'s Setting> {
+        let found = ast::last(&sainfo.settings, name);
+        if found.is_none() {
+            self.error(&sainfo.at.span, format!("the sainfo has no {name}"));
+        }
+        found
+    }
+
+    fn ciphers(&mut self, sainfo: &Sainfo) -> Option<Vec<Cipher>> {
+        let setting = self.listed(sainfo, "encryption_algorithm")?;
+        let mut ciphers = Vec::new();
+        for arg in &setting.args {
+            if let Some(algorithm) = self.served(setting, arg, algorithms::cipher) {
+                let default = algorithm.value.default_key_bits().into();
+                ciphers.push(Cipher { bits: written_bits(arg).unwrap_or(default), algorithm });
+            }
+        }
+        self.some_left(setting, ciphers)
+    }
+
+    /// The authenticators; `None` among them is `non_auth`.
+    fn auths(&mut self, sainfo: &Sainfo) -> Option<Vec<Option<Sourced<AuthSpec>>>> {
+        let setting = self.listed(sainfo, "authentication_algorithm")?;
+        let mut auths = Vec::new();
+        for arg in &setting.args {
+            if arg.value == Value::Algorithm("non_auth", None) {
+                self.warn_weak(&arg.span, "non_auth");
+                auths.push(None);
+            } else if let Some(hash) = self.served(setting, arg, algorithms::hash) {
+                auths.push(Some(Sourced::new(AuthSpec::standard(hash.value), hash.at)));
+            }
+        }
+        self.some_left(setting, auths)
+    }
+
+    /// One of a list of algorithms; what we do not serve is left out with a warning.
+    fn served<T>(
+        &mut self,
+        setting: &Setting,
+        arg: &Spanned<Value>,
+        find: fn(&str) -> Option<T>,
+    ) -> Option<Sourced<T>> {
+        let Value::Algorithm(name, _) = arg.value else { return None };
+        self.warn_weak(&arg.span, name);
+        let Some(found) = find(name) else {
+            self.warn(&arg.span, format!("{name} is not implemented yet and left out"));
+            return None;
+        };
+        let words = format!("{} {}", setting.name.value, arg.span.source_ref().text);
+        Some(Sourced::new(found, arg.span.source_ref_as(words)))
+    }
+
+    fn some_left<T>(&mut self, setting: &Setting, found: Vec<T>) -> Option<Vec<T>> {
+        if found.is_empty() {
+            self.error(
+                &setting.span,
+                format!("no algorithm is left: this {} is not implemented yet", setting.name.value),
+            );
+            return None;
+        }
+        Some(found)
+    }
+
+    fn pfs(&mut self, sainfo: &Sainfo) -> Option<Sourced<PfsRule>> {
+        let Some(setting) = ast::last(&sainfo.settings, "pfs_group") else {
+            let at = sainfo.at.span.source_ref_as("no pfs_group");
+            return Some(Sourced::new(PfsRule::Any(None), at));
+        };
+        let group = self.algorithm(setting.args.first()?, algorithms::group)?;
+        Some(Sourced::new(PfsRule::Exactly(Some(group)), setting.span.source_ref()))
+    }
+}
+
+/// `remoteid`.
+fn link(sainfo: &Sainfo) -> u32 {
+    ast::last(&sainfo.settings, "remoteid").and_then(Setting::number).unwrap_or(0)
+}
+
+fn ph1id(remote: &EffectiveRemote<'_>) -> u32 {
+    ast::last(&remote.settings, "ph1id").and_then(Setting::number).unwrap_or(0)
+}
+
+fn name_of(sainfo: &Sainfo) -> String {
+    match &sainfo.remote {
+        Some(remote) => format!("{} {}", sainfo.local.value, remote.value),
+        None => sainfo.local.value.to_string(),
+    }
+}
+
+/// Every cipher with every authenticator, ciphers first, as racoon offers them.
+fn product(ciphers: &[Cipher], auths: &[Option<Sourced<AuthSpec>>]) -> Vec<Phase2Transform> {
+    let mut transforms = Vec::new();
+    for Cipher { algorithm, bits } in ciphers {
+        let is_aead = algorithm.value.is_aead();
+        let count = if is_aead { 1 } else { auths.len() };
+        transforms.extend(auths.iter().take(count).map(|auth| Phase2Transform {
+            at: algorithm.at.clone(),
+            protocol: Protocol::Esp,
+            cipher: Some(algorithm.clone()),
+            key_bits: Sourced::new(Bounds::exact(*bits), algorithm.at.clone()),
+            auth: if is_aead { None } else { auth.clone() },
+        }));
+    }
+    transforms
+}
+
+/// Sets how strictly the values are compared.
+fn apply(policy: &mut Phase2Policy, check: Check) {
+    for transform in &mut policy.transforms {
+        let is_variable = transform.cipher.as_ref().is_some_and(|c| c.value.is_variable());
+        transform.key_bits.value.rule = if is_variable { check.key_length() } else { Rule::Equal };
+    }
+    policy.seconds.value.rule = check.lifetime();
+    let group = policy.pfs.value.offer();
+    let is_strict = group.is_some() && check != Check::Obey;
+    policy.pfs.value = if is_strict { PfsRule::Exactly(group) } else { PfsRule::Any(group) };
+}

@@ -1,0 +1,250 @@
+//! From policies as setkey writes them, source and destination, to policies seen from us.
+
+use std::net::IpAddr;
+
+use super::ast::{Action, Command, Host, Level, Packets, Place, Policy, Rule, SetkeyConfig, Way};
+use crate::conf::diagnostic::{self, Diagnostic};
+use crate::conf::environment::Environment;
+use crate::conf::span::{Span, Spanned};
+use crate::ike::policy::{Connection, Start};
+use crate::sadb::{
+    self, Direction, Endpoints, FlowAction, FlowPolicy, Mode, Prefix, Protocol, SecurityRule, Selector,
+};
+
+/// What a setkey file asks for.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Resolved {
+    /// The entries of the security policy database.
+    pub flows: Vec<FlowPolicy>,
+    /// One for every outgoing policy that needs SAs.
+    pub connections: Vec<Connection>,
+}
+
+/// What the commands add up to: `flush` and `spdflush` empty what came before, `spddelete` takes away.
+pub fn resolve(config: &SetkeyConfig, env: &dyn Environment) -> (Option<Resolved>, Vec<Diagnostic>) {
+    let mut resolver = Resolver { env, diagnostics: Vec::new(), resolved: Resolved::default() };
+    for command in &config.commands {
+        resolver.command(&command.value, &command.span);
+    }
+    let mut diagnostics = resolver.diagnostics;
+    diagnostic::sort(&mut diagnostics);
+    let resolved = (!diagnostic::has_errors(&diagnostics)).then_some(resolver.resolved);
+    (resolved, diagnostics)
+}
+
+struct Resolver<'e> {
+    env: &'e dyn Environment,
+    diagnostics: Vec<Diagnostic>,
+    resolved: Resolved,
+}
+
+impl Resolver<'_> {
+    fn error(&mut self, span: &Span, message: impl Into<String>) {
+        self.diagnostics.push(Diagnostic::error(span, message));
+    }
+
+    fn warn(&mut self, span: &Span, message: impl Into<String>) {
+        self.diagnostics.push(Diagnostic::warning(span, message));
+    }
+
+    fn command(&mut self, command: &Command, span: &Span) {
+        match command {
+            Command::SpdFlush => self.resolved = Resolved::default(),
+            Command::Flush(_) | Command::Exit => {}
+            Command::Get(_) | Command::Dump(_) | Command::SpdDump => {
+                self.warn(span, "a command that only shows something has no effect here");
+            }
+            Command::Delete(_) | Command::DeleteAll(_) => {
+                self.warn(span, "there are no SAs yet that could be deleted here");
+            }
+            Command::Add(_) => {
+                self.error(span, "SAs with keys of the operator (`add`) are not implemented yet")
+            }
+            Command::SpdAdd(policy) => self.add(policy, span, false),
+            Command::SpdUpdate(policy) => self.add(policy, span, true),
+            Command::SpdDelete(policy) => {
+                let Some((selector, direction)) = self.packets(policy, span) else { return };
+                self.remove(selector, direction);
+            }
+        }
+    }
+
+    fn remove(&mut self, selector: Selector, direction: Direction) {
+        self.resolved.flows.retain(|f| (f.selector, f.direction) != (selector, direction));
+        if direction == Direction::Out {
+            self.resolved.connections.retain(|c| c.selector != selector);
+        }
+    }
+
+    fn add(&mut self, policy: &Policy, span: &Span, replaces: bool) {
+        if policy.way.value == Way::Forward {
+            self.warn(
+                &policy.way.span,
+                "`fwd` needs no policy of its own here: `in` covers forwarded packets",
+            );
+            return;
+        }
+        if policy.priority.is_some() {
+            self.warn(&policy.way.span, "the priority has no effect yet: the order of the file counts");
+        }
+        let Some((selector, direction)) = self.packets(policy, span) else { return };
+        let action = match &policy.action {
+            Some(Action::Ipsec(rules)) => {
+                let rules: Option<Vec<_>> = rules.iter().map(|r| self.rule(r, selector, direction)).collect();
+                let Some(rules) = rules else { return };
+                FlowAction::Protect(rules)
+            }
+            Some(Action::Discard) => FlowAction::Discard,
+            _ => FlowAction::Bypass,
+        };
+        if replaces {
+            self.remove(selector, direction);
+        } else if self.resolved.flows.iter().any(|f| (f.selector, f.direction) == (selector, direction)) {
+            self.warn(span, "there is a policy for the same packets above already; this one is left out");
+            return;
+        }
+        if let (Direction::Out, FlowAction::Protect(rules)) = (direction, &action) {
+            self.connect(selector, rules, span);
+        }
+        self.resolved.flows.push(FlowPolicy { selector, direction, action, ids: None });
+    }
+
+    fn connect(&mut self, selector: Selector, rules: &[SecurityRule], span: &Span) {
+        let [rule] = rules else {
+            self.error(span, "a policy of several rules is not implemented yet");
+            return;
+        };
+        let host = |prefix: Prefix| prefix.is_host().then(|| prefix.address());
+        let (local, remote) = match rule.endpoints {
+            Some(ends) => (known(ends.local), known(ends.remote)),
+            None => (host(selector.local), host(selector.remote)),
+        };
+        let reqid = match rule.level {
+            sadb::Level::Unique(id) => id,
+            _ => 0,
+        };
+        self.resolved.connections.push(Connection {
+            name: selector.to_string(),
+            at: span.source_ref(),
+            selector,
+            local,
+            remote,
+            mode: rule.mode,
+            reqid,
+            start: Start::OnDemand,
+        });
+    }
+
+    /// The packets, seen from us, and their direction.
+    fn packets(&mut self, policy: &Policy, span: &Span) -> Option<(Selector, Direction)> {
+        let Packets::Between { src, dst, upper, detail, .. } = &policy.packets else {
+            self.error(span, "policies for tagged packets are not implemented yet");
+            return None;
+        };
+        if policy.context.is_some() {
+            self.error(span, "security contexts (`-ctx`) are not implemented yet");
+        }
+        if let Some(detail) = detail {
+            self.error(&upper.span, format!("`{detail}` behind the protocol is not implemented yet"));
+        }
+        let written = Selector {
+            local: self.prefix(src)?,
+            remote: self.prefix(dst)?,
+            protocol: upper.value,
+            local_port: src.value.port,
+            remote_port: dst.value.port,
+        };
+        if written.local.address().is_ipv4() != written.remote.address().is_ipv4() {
+            self.error(&dst.span, "source and destination are of different families");
+        }
+        Some(match policy.way.value {
+            Way::Out => (written, Direction::Out),
+            Way::In | Way::Forward => (written.reversed(), Direction::In),
+        })
+    }
+
+    fn prefix(&mut self, place: &Spanned<Place>) -> Option<Prefix> {
+        let address = self.address(&place.value.host, &place.span)?;
+        let prefix = match place.value.prefix {
+            Some(len) => Prefix::new(address, len),
+            None => Some(Prefix::host(address)),
+        };
+        if prefix.is_none() {
+            self.error(&place.span, "the prefix is longer than the address");
+        }
+        if prefix.is_some_and(|p| p.address() != address) {
+            self.warn(&place.span, "the address has bits behind its prefix; they are cut");
+        }
+        prefix
+    }
+
+    fn address(&mut self, host: &Host, span: &Span) -> Option<IpAddr> {
+        let name = match host {
+            Host::Address(address) => return Some(*address),
+            Host::Name(name) => name,
+        };
+        if name.contains('%') {
+            self.error(span, "addresses with a scope are not implemented yet");
+            return None;
+        }
+        if !self.env.is_open() {
+            // A placeholder: where nothing may be looked up, any address serves.
+            return Some(IpAddr::V4([192, 0, 2, 1].into()));
+        }
+        match self.env.lookup_host(name).as_slice() {
+            [] => {
+                self.error(span, format!("the host name `{name}` is not known"));
+                None
+            }
+            [only] => Some(*only),
+            [first, ..] => {
+                self.warn(span, format!("`{name}` has several addresses; {first} is used"));
+                Some(*first)
+            }
+        }
+    }
+
+    fn rule(&mut self, rule: &Spanned<Rule>, selector: Selector, way: Direction) -> Option<SecurityRule> {
+        let written = &rule.value;
+        if written.protocol != "esp" {
+            self.error(&rule.span, format!("{} is not implemented yet", written.protocol));
+            return None;
+        }
+        let is_tunnel = written.tunnel.unwrap_or(false);
+        let endpoints = match &written.ends {
+            Some((src, dst)) if is_tunnel => {
+                let any = if selector.local.address().is_ipv4() {
+                    IpAddr::from([0, 0, 0, 0])
+                } else {
+                    IpAddr::from([0_u16; 8])
+                };
+                let mut end = |place: &Place| match &place.host {
+                    Host::Name(name) if name == "me" || name == "any" => Some(any),
+                    host => self.address(host, &rule.span),
+                };
+                let (src, dst) = (end(src)?, end(dst)?);
+                Some(match way {
+                    Direction::Out => Endpoints { local: src, remote: dst },
+                    Direction::In => Endpoints { local: dst, remote: src },
+                })
+            }
+            _ => None,
+        };
+        Some(SecurityRule {
+            protocol: Protocol::Esp,
+            mode: if is_tunnel { Mode::Tunnel } else { Mode::Transport },
+            endpoints,
+            level: match written.level {
+                // The kernel's default level of both is to require.
+                Level::Default | Level::Require => sadb::Level::Require,
+                Level::Use => sadb::Level::Use,
+                Level::Unique(number) => sadb::Level::Unique(number.unwrap_or(0).into()),
+            },
+        })
+    }
+}
+
+/// An end of a tunnel, unless it is left open.
+fn known(address: IpAddr) -> Option<IpAddr> {
+    (!address.is_unspecified()).then_some(address)
+}
