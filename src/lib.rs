@@ -2,6 +2,7 @@
 
 pub mod conf;
 pub mod crypto;
+pub mod daemon;
 pub mod ike;
 pub mod kernel;
 pub mod sadb;

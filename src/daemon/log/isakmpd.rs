@@ -1,0 +1,292 @@
+//! Events in isakmpd's words.
+
+use super::explain::{self, hex, identity, traffic};
+use super::{Level, Line, Notice};
+use crate::crypto::x509::Fault;
+use crate::ike::error::Why;
+use crate::ike::event::{Event, Phase1Event, Phase1Ref, Phase2Event, Phase2Ref, Role};
+use crate::ike::policy::Identity;
+use crate::ike::proposal::{Difference, Mismatch};
+use crate::sadb::{AddressPair, Protocol, SaId};
+
+pub(super) fn render(event: &Event) -> Vec<Line> {
+    match event {
+        Event::Phase1(about, what) => phase1(about, what),
+        Event::Phase2(about, what) => phase2(about, what),
+        Event::Queued { connection, remote } => {
+            debug(format!("exchange_establish: {} waits for a phase 1 with {remote}", connection.name))
+        }
+        Event::CannotConnect { selector, remote, why } => vec![
+            error(format!("exchange_establish_p2: no configuration for peer \"{remote}\"")),
+            error(format!("{} cannot be negotiated with {remote}: {why}", traffic(selector))),
+        ],
+        Event::Dropped { addresses, why, authenticated } => {
+            let level = if *authenticated { Level::Warning } else { Level::Debug };
+            let remote = addresses.remote;
+            let text = format!("dropped message from {} port {}: {why}", remote.ip(), remote.port());
+            vec![Line::new(level, text)]
+        }
+        Event::Kernel { what, error: found } => vec![error(format!("pf_key_v2: {what}: {found}"))],
+        Event::Drained => Vec::new(),
+    }
+}
+
+pub(super) fn notice(notice: &Notice) -> Vec<Line> {
+    match notice {
+        Notice::Starting => info("isakmpd: starting".to_owned()),
+        Notice::Reading(file) => debug(format!("conf_reinit: reading {file}")),
+        Notice::Listening { address, fd, natt } => {
+            let make = if *natt { "udp_encap_make" } else { "udp_make" };
+            debug(format!("{make}: socket {fd} ip {} port {}", address.ip(), address.port()))
+        }
+        Notice::Signal(libc::SIGHUP) => info("SIGHUP received".to_owned()),
+        Notice::Signal(_) => info("isakmpd: shutting down...".to_owned()),
+        Notice::Reloaded => info("isakmpd: reinitializing daemon".to_owned()),
+        Notice::ReloadRefused(why) => {
+            let first = error("the new configuration is refused, the old one stays in force:".to_owned());
+            std::iter::once(first).chain(why.lines().map(|line| error(line.to_owned()))).collect()
+        }
+        Notice::Stopped => info("isakmpd: exit".to_owned()),
+    }
+}
+
+fn phase1(about: &Phase1Ref, what: &Phase1Event) -> Vec<Line> {
+    let AddressPair { local, remote } = about.addresses;
+    let peer = remote.ip();
+    let name = &about.policy.name;
+    match what {
+        Phase1Event::Started { exchange } => debug(format!(
+            "exchange_setup_p1: peer {name} {} phase 1 exchange {} icookie {}",
+            role(about.role),
+            exchange.0,
+            about.cookies.i
+        )),
+        Phase1Event::Transition { from, to } => debug(format!("exchange_run: {name} with {peer}: {from} -> {to}")),
+        Phase1Event::VendorId { name: Some("DPD"), .. } => {
+            debug("dpd_check_vendor_payload: DPD capable peer detected".to_owned())
+        }
+        Phase1Event::VendorId { name: Some(name), .. } => debug(format!("vendor ID of the peer: {name}")),
+        Phase1Event::VendorId { name: None, bytes } => debug(format!("unknown vendor ID {}", hex(bytes))),
+        Phase1Event::Nat { local, remote } => debug(format!(
+            "nat_t_exchange_check_nat_d: {}",
+            match (local, remote) {
+                (false, false) => "no NAT detected",
+                (true, false) => "NAT detected, we're behind it",
+                (false, true) => "NAT detected, peer is behind it",
+                (true, true) => "NAT detected, both are behind one",
+            }
+        )),
+        Phase1Event::Chosen(chosen) => debug(format!("phase 1 transform chosen: {}", chosen.text)),
+        Phase1Event::ProposalRefused(found) => no_proposal(found, &about.addresses),
+        Phase1Event::PeerRefused { notify, offer, authenticated } => {
+            let authenticated = *authenticated;
+            let kind = if authenticated { "" } else { " unauthenticated" };
+            let mut lines = vec![error(format!("{peer} sent the{kind} notification {}", underscored(notify)))];
+            lines.extend(explain::refusal(peer, offer, authenticated).into_iter().map(error));
+            lines
+        }
+        Phase1Event::Notify { notify, authenticated, .. } => {
+            let level = if *authenticated && notify.is_error() { Level::Error } else { Level::Debug };
+            vec![Line::new(level, format!("{peer} sent the notification {}", underscored(notify)))]
+        }
+        Phase1Event::Retransmitted { transmissions } => {
+            debug(format!("transport_send_messages: phase 1 message to {peer} sent {transmissions} times"))
+        }
+        Phase1Event::DuplicateAnswered => debug(format!("message_recv: duplicate from {peer} answered again")),
+        Phase1Event::Restarted => {
+            info(format!("phase 1 with {peer} begun again with a new cookie: nothing was answered"))
+        }
+        Phase1Event::Established { my_id, peer_id, certificate, weaknesses } => {
+            let mut lines = info(format!(
+                "isakmpd: phase 1 done{}: {}, src: {} dst: {}",
+                as_responder(about.role),
+                ids(about.role, my_id, peer_id),
+                local.ip(),
+                peer
+            ));
+            let subject = certificate.as_deref().map(explain::printable).unwrap_or_default();
+            lines.extend(weaknesses.iter().map(|weakness| {
+                Line::new(Level::Warning, format!("weak certificate of {subject}: {weakness}"))
+            }));
+            lines
+        }
+        Phase1Event::Failed(why) => phase1_failed(about, why),
+        Phase1Event::InitialContact { phase1, phase2 } => debug(format!(
+            "ipsec_handle_leftover_payload: INITIAL-CONTACT from {peer}: {phase1} ISAKMP SAs and {phase2} pairs dropped"
+        )),
+        Phase1Event::Rekeying => debug(format!("sa_soft_expire: phase 1 with {peer} is replaced")),
+        Phase1Event::Expired => debug(format!("sa_hard_expire: phase 1 with {peer} ({name})")),
+        Phase1Event::Deleted { by_peer: true } => info(format!(
+            "isakmpd: Peer {peer} made us delete live SA {name} for proto 1, cookies: {}",
+            about.cookies
+        )),
+        Phase1Event::Deleted { by_peer: false } => debug(format!("sa_delete: phase 1 with {peer} ({name})")),
+    }
+}
+
+fn phase1_failed(about: &Phase1Ref, why: &Why) -> Vec<Line> {
+    let remote = about.addresses.remote;
+    let name = &about.policy.name;
+    let first = match why {
+        Why::TimedOut { .. } => giving_up(name, about),
+        Why::Verify(found) => match found.fault() {
+            Fault::CertificateUnavailable => "rsa_sig_decode_hash: no public key found".to_owned(),
+            Fault::Certificate | Fault::Authority => {
+                "rsa_sig_decode_hash: received CERT can't be validated".to_owned()
+            }
+            Fault::Identity => "rsa_sig_decode_hash: no CERT subject match the ID".to_owned(),
+            Fault::Signature => "rsa_sig_decode_hash: invalid SIG".to_owned(),
+        },
+        _ => format!("exchange {name} with peer {}:{} ended", remote.ip(), remote.port()),
+    };
+    vec![error(first), error(format!("phase 1 with {} failed: {}", remote.ip(), explain::printable(&why.to_string())))]
+}
+
+fn phase2(about: &Phase2Ref, what: &Phase2Event) -> Vec<Line> {
+    let AddressPair { local, remote } = about.phase1.addresses;
+    let peer = remote.ip();
+    let name = about.connection.as_ref().map_or("<unnamed>", |c| &*c.name);
+    match what {
+        Phase2Event::Started => debug(format!(
+            "exchange_establish_p2: {name} {} phase 2 msgid {}",
+            role(about.role),
+            about.message_id
+        )),
+        Phase2Event::Transition { from, to } => debug(format!("exchange_run: {name} with {peer}: {from} -> {to}")),
+        Phase2Event::Chosen(chosen) => debug(format!("phase 2 transform chosen: {}", chosen.text)),
+        Phase2Event::ProposalRefused(found) => no_proposal(found, &about.phase1.addresses),
+        Phase2Event::PeerRefused { notify, offer } => {
+            let selector = traffic(&about.selector);
+            let mut lines = vec![error(format!("{peer} sent the notification {} for {selector}", underscored(notify)))];
+            lines.extend(explain::refusal(peer, offer, true).into_iter().map(error));
+            lines
+        }
+        Phase2Event::Retransmitted { transmissions } => {
+            debug(format!("transport_send_messages: phase 2 message to {peer} sent {transmissions} times"))
+        }
+        Phase2Event::DuplicateAnswered => debug(format!("message_recv: duplicate from {peer} answered again")),
+        Phase2Event::ResponderLifetime { seconds } => {
+            debug(format!("ipsec_handle_leftover_payload: {peer} sets a lifetime of {seconds} seconds"))
+        }
+        Phase2Event::Established(_) => info(format!(
+            "isakmpd: quick mode done{}: src: {} dst: {peer}",
+            as_responder(about.role),
+            local.ip()
+        )),
+        Phase2Event::Failed(why) => {
+            let first = match why {
+                Why::TimedOut { .. } => giving_up(name, &about.phase1),
+                _ => format!("exchange {name} with peer {peer}:{} ended", remote.port()),
+            };
+            let why = explain::printable(&why.to_string());
+            vec![error(first), error(format!("no IPsec SA for {}: {why}", traffic(&about.selector)))]
+        }
+        Phase2Event::Rekeying(sa) => debug(format!("sa_soft_expire: {name} SPI {} is replaced", sa.spi)),
+        Phase2Event::Expired(sa) => debug(format!("sa_hard_expire: {name} SPI {}", sa.spi)),
+        Phase2Event::Deleted { pair: (_, outbound), by_peer: true } => info(format!(
+            "isakmpd: Peer {peer} made us delete live SA {name} for proto {}, {}",
+            number(outbound),
+            phase2_ids(about)
+        )),
+        Phase2Event::Deleted { pair: (inbound, outbound), by_peer: false } => {
+            debug(format!("sa_delete: {name} SPIs {} {}", inbound.spi, outbound.spi))
+        }
+    }
+}
+
+fn giving_up(name: &str, about: &Phase1Ref) -> String {
+    let remote = about.addresses.remote;
+    let (ip, port) = (remote.ip(), remote.port());
+    format!("transport_send_messages: giving up on exchange {name}, no response from peer {ip}:{port}")
+}
+
+fn no_proposal(found: &Mismatch, addresses: &AddressPair) -> Vec<Line> {
+    let remote = addresses.remote;
+    let dropped = format!(
+        "dropped message from {} port {} due to notification type NO_PROPOSAL_CHOSEN",
+        remote.ip(),
+        remote.port()
+    );
+    let mut lines: Vec<Line> = found.differences.iter().map(|d| error(unacceptable(d))).collect();
+    lines.push(error("message_negotiate_sa: no compatible proposal found".to_owned()));
+    lines.extend(explain::mismatch(found).into_iter().map(error));
+    lines.push(error(dropped));
+    lines
+}
+
+fn unacceptable(difference: &Difference) -> String {
+    let Difference { attribute, offered, allowed, .. } = difference;
+    format!("attribute_unacceptable: {attribute}: got {}, expected {}", constant(offered), constant(allowed))
+}
+
+/// isakmpd's name of a value, e.g. `MODP_1024`.
+fn constant(word: &str) -> String {
+    match word {
+        "3des" => "3DES_CBC".to_owned(),
+        "des" => "DES_CBC".to_owned(),
+        "blowfish" | "aes" | "cast128" | "camellia" => format!("{}_CBC", word.trim_end_matches("128").to_uppercase()),
+        "sha1" => "SHA".to_owned(),
+        "psk" | "pre_shared_key" => "PRE_SHARED".to_owned(),
+        "rsasig" => "RSA_SIG".to_owned(),
+        _ => match word.strip_prefix("modp") {
+            Some(bits) => format!("MODP_{bits}"),
+            None => word.to_uppercase().replace('-', "_"),
+        },
+    }
+}
+
+fn ids(role: Role, mine: &Identity, peer: &Identity) -> String {
+    let (initiator, responder) = match role {
+        Role::Initiator => (mine, peer),
+        Role::Responder => (peer, mine),
+    };
+    format!("initiator id {}, responder id {}", identity(initiator), identity(responder))
+}
+
+fn phase2_ids(about: &Phase2Ref) -> String {
+    let (local, remote) = (about.selector.local, about.selector.remote);
+    let (initiator, responder) = match about.role {
+        Role::Initiator => (local, remote),
+        Role::Responder => (remote, local),
+    };
+    format!("initiator id: {initiator}, responder id: {responder}")
+}
+
+/// The protocol's number in the IPsec DOI (RFC 2407 section 4.4.1).
+fn number(sa: &SaId) -> u8 {
+    match sa.protocol {
+        Protocol::Ah => 2,
+        Protocol::Esp => 3,
+        Protocol::IpComp => 4,
+    }
+}
+
+fn underscored(notify: &crate::wire::registry::NotifyMessageType) -> String {
+    notify.to_string().replace('-', "_")
+}
+
+fn as_responder(role: Role) -> &'static str {
+    match role {
+        Role::Initiator => "",
+        Role::Responder => " (as responder)",
+    }
+}
+
+fn role(role: Role) -> &'static str {
+    match role {
+        Role::Initiator => "initiator",
+        Role::Responder => "responder",
+    }
+}
+
+fn error(text: String) -> Line {
+    Line::new(Level::Error, text)
+}
+
+fn info(text: String) -> Vec<Line> {
+    vec![Line::new(Level::Info, text)]
+}
+
+fn debug(text: String) -> Vec<Line> {
+    vec![Line::new(Level::Debug, text)]
+}

@@ -1,0 +1,251 @@
+//! Golden lines of both dialects.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+
+use super::format::format;
+use super::{Dialect, Level, Line, Logger, Notice, render, render_notice};
+use crate::crypto::secret::Secret;
+use crate::crypto::x509::Weakness;
+use crate::ike::error::Why;
+use crate::ike::event::{Event, Phase1Event, Phase1Id, Phase1Ref, Phase2Event, Phase2Ref, Role};
+use crate::ike::policy::{
+    Identity, MyIdentity, NatTraversal, Padding, Phase1Policy, SourceRef,
+};
+use crate::ike::proposal::{Difference, Mismatch, Offer};
+use crate::sadb::{
+    AddressPair, Inbound, Lifetime, Mode, Outbound, Prefix, Protocol, SaKeys, SaPair, SaParams, Selector, Spi,
+};
+use crate::time::Instant;
+use crate::wire::header::{Cookie, CookiePair, MessageId};
+use crate::wire::registry::{ExchangeType, NotifyMessageType};
+
+fn policy() -> Arc<Phase1Policy> {
+    Arc::new(Phase1Policy {
+        name: "peer-b".to_owned(),
+        at: SourceRef::new("racoon.conf", 4, 1, "remote 10.99.0.2"),
+        remote: None,
+        remote_port: 500,
+        local: None,
+        my_id: MyIdentity::LocalAddress,
+        peer_ids: Vec::new(),
+        transforms: Vec::new(),
+        psks: Arc::default(),
+        credential: None,
+        trust: Arc::default(),
+        pinned: None,
+        verify_cert: true,
+        send_cert: true,
+        send_cert_request: true,
+        nat_traversal: NatTraversal::Off,
+        initial_contact: true,
+        passive: false,
+        nonce_len: 16,
+        padding: Padding::default(),
+        dpd_delay: None,
+    })
+}
+
+fn phase1(role: Role) -> Phase1Ref {
+    let address = |text: &str| text.parse::<SocketAddr>().expect("an address");
+    Phase1Ref {
+        id: Phase1Id(1),
+        policy: policy(),
+        addresses: AddressPair { local: address("10.99.0.1:500"), remote: address("10.99.0.2:500") },
+        cookies: CookiePair {
+            i: Cookie(0xe3bc_6cfd_a037_7b50_u64.to_be_bytes()),
+            r: Cookie(0xe523_5238_cb56_6bb5_u64.to_be_bytes()),
+        },
+        role,
+    }
+}
+
+fn phase2(role: Role) -> Phase2Ref {
+    let net = |text: &str| Prefix::new(text.parse().expect("an address"), 24).expect("a prefix");
+    Phase2Ref {
+        phase1: phase1(role),
+        message_id: MessageId(7),
+        connection: None,
+        selector: Selector::between(net("192.168.1.0"), net("192.168.2.0")),
+        role,
+    }
+}
+
+fn pair() -> Box<SaPair> {
+    let sa = |spi, src: &str, dst: &str| SaParams {
+        protocol: Protocol::Esp,
+        spi: Spi::new(spi).expect("not reserved"),
+        src: src.parse().expect("an address"),
+        dst: dst.parse().expect("an address"),
+        mode: Mode::Tunnel,
+        keys: SaKeys { cipher: None, cipher_key: Secret::new(Vec::new()), auth: None, auth_key: Secret::new(Vec::new()) },
+        soft: Lifetime::default(),
+        hard: Lifetime::default(),
+        replay_window: 64,
+        encapsulation: None,
+        reqid: 0,
+        selector: phase2(Role::Initiator).selector,
+    };
+    Box::new(SaPair {
+        inbound: Inbound(sa(26_624_850, "10.99.0.2", "10.99.0.1")),
+        outbound: Outbound(sa(2_155_301_202, "10.99.0.1", "10.99.0.2")),
+    })
+}
+
+fn written(dialect: Dialect, event: &Event, level: Level) -> Vec<String> {
+    let since_epoch = Duration::from_micros(1_795_422_909_123_456);
+    render(dialect, event)
+        .iter()
+        .filter(|line| line.level <= level)
+        .map(|line| format(dialect, &TimeZone::UTC, since_epoch, "Exch", line))
+        .collect()
+}
+
+fn mismatch() -> Box<Mismatch> {
+    Box::new(Mismatch {
+        offered: Offer { transforms: vec![("blowfish-128/sha1/rsasig/modp1536".to_owned(), None)] },
+        allowed: Offer {
+            transforms: vec![(
+                "blowfish-128/sha1/rsasig/modp1024".to_owned(),
+                Some(SourceRef::new("racoon.conf", 19, 2, "proposal")),
+            )],
+        },
+        differences: vec![Difference {
+            transform: 0,
+            attribute: "GROUP_DESCRIPTION",
+            offered: "modp1536".to_owned(),
+            allowed: "modp1024".to_owned(),
+            at: SourceRef::new("racoon.conf", 23, 3, "dh_group modp1024"),
+        }],
+    })
+}
+
+#[test]
+fn racoon_says_what_racoon_says() {
+    let p1 = |what| Event::Phase1(phase1(Role::Responder), what);
+    let p2 = |what| Event::Phase2(phase2(Role::Initiator), what);
+    let identity = || Identity::Fqdn("b.example".to_owned());
+    let up = Phase1Event::Established { my_id: identity(), peer_id: identity(), certificate: None, weaknesses: vec![] };
+    let events = [
+        p1(Phase1Event::Started { exchange: ExchangeType::IDENTITY_PROTECTION }),
+        p1(Phase1Event::VendorId { name: Some("DPD"), bytes: Vec::new() }),
+        p1(up),
+        p2(Phase2Event::Started),
+        p2(Phase2Event::Established(pair())),
+        p2(Phase2Event::Deleted { pair: (pair().inbound.0.id(), pair().outbound.0.id()), by_peer: true }),
+        p1(Phase1Event::InitialContact { phase1: 1, phase2: 2 }),
+    ];
+    let lines: Vec<_> = events.iter().flat_map(|e| written(Dialect::Racoon, e, Level::Info)).collect();
+    let expected = "\
+2026-11-23 08:35:09: INFO: respond new phase 1 negotiation: 10.99.0.1[500]<=>10.99.0.2[500]
+2026-11-23 08:35:09: INFO: begin Identity Protection mode.
+2026-11-23 08:35:09: INFO: received Vendor ID: DPD
+2026-11-23 08:35:09: INFO: ISAKMP-SA established 10.99.0.1[500]-10.99.0.2[500] spi:e3bc6cfda0377b50:e5235238cb566bb5
+2026-11-23 08:35:09: INFO: initiate new phase 2 negotiation: 10.99.0.1[500]<=>10.99.0.2[500]
+2026-11-23 08:35:09: INFO: IPsec-SA established: ESP/Tunnel 10.99.0.2[500]->10.99.0.1[500] spi=26624850(0x1964352)
+2026-11-23 08:35:09: INFO: IPsec-SA established: ESP/Tunnel 10.99.0.1[500]->10.99.0.2[500] spi=2155301202(0x80774952)
+2026-11-23 08:35:09: INFO: purged IPsec-SA proto_id=ESP spi=2155301202.
+2026-11-23 08:35:09: [10.99.0.2] INFO: received INITIAL-CONTACT";
+    assert_eq!(lines.join("\n"), expected);
+}
+
+#[test]
+fn isakmpd_says_what_isakmpd_says() {
+    let net = |text: &str| Identity::Address(text.parse().expect("an address"));
+    let events = [
+        Event::Phase1(
+            phase1(Role::Responder),
+            Phase1Event::Established {
+                my_id: net("10.99.0.1"),
+                peer_id: net("10.99.0.2"),
+                certificate: Some("/CN=b".to_owned()),
+                weaknesses: vec![Weakness::RsaKeyBits(1024)],
+            },
+        ),
+        Event::Phase2(phase2(Role::Initiator), Phase2Event::Established(pair())),
+        Event::Phase1(phase1(Role::Initiator), Phase1Event::Failed(Why::TimedOut { transmissions: 6 })),
+    ];
+    let lines: Vec<_> = events.iter().flat_map(|e| written(Dialect::Isakmpd, e, Level::Info)).collect();
+    assert_eq!(
+        &lines[..4],
+        [
+            "083509.123456 Default isakmpd: phase 1 done (as responder): initiator id 10.99.0.2, responder id 10.99.0.1, \
+             src: 10.99.0.1 dst: 10.99.0.2",
+            "083509.123456 Default weak certificate of /CN=b: RSA key of 1024 bits",
+            "083509.123456 Default isakmpd: quick mode done: src: 10.99.0.1 dst: 10.99.0.2",
+            "083509.123456 Default transport_send_messages: giving up on exchange peer-b, no response from peer \
+             10.99.0.2:500",
+        ]
+    );
+}
+
+#[test]
+fn a_refused_proposal_names_the_line_that_refuses_it() {
+    let event = Event::Phase1(phase1(Role::Responder), Phase1Event::ProposalRefused(mismatch()));
+    let reason = "peer offers GROUP_DESCRIPTION modp1536 in transform 1, allowed: dh_group modp1024 (racoon.conf:23:3)";
+    let offered = "peer offered 1 of 1: blowfish-128/sha1/rsasig/modp1536";
+    let allowed = "allowed here 1 of 1: blowfish-128/sha1/rsasig/modp1024 (racoon.conf:19:2)";
+    for (dialect, own) in [
+        (Dialect::Racoon, "no suitable proposal found."),
+        (Dialect::Isakmpd, "attribute_unacceptable: GROUP_DESCRIPTION: got MODP_1536, expected MODP_1024"),
+    ] {
+        let lines = render(dialect, &event);
+        for text in [own, reason, offered, allowed] {
+            assert!(lines.iter().any(|l| l.text == text && l.level == Level::Error), "{text} in {lines:#?}");
+        }
+    }
+}
+
+#[test]
+fn a_refusal_by_the_peer_shows_our_offer_and_what_it_is_worth() {
+    let refused = Phase1Event::PeerRefused {
+        notify: NotifyMessageType::NO_PROPOSAL_CHOSEN,
+        offer: Box::new(mismatch().allowed),
+        authenticated: false,
+    };
+    let event = Event::Phase1(phase1(Role::Initiator), refused);
+    for dialect in [Dialect::Racoon, Dialect::Isakmpd] {
+        let text = written(dialect, &event, Level::Info).join("\n");
+        assert!(text.contains("we offered 1 of 1: blowfish-128/sha1/rsasig/modp1024 (racoon.conf:19:2)"), "{text}");
+        assert!(text.contains("not authenticated"), "{text}");
+    }
+}
+
+#[test]
+fn control_characters_of_a_peer_do_not_reach_the_terminal() {
+    let evil = Identity::Fqdn("a\x1b[2Jb\nc".to_owned());
+    assert_eq!(super::explain::identity(&evil), "a\\u{1b}[2Jb\\nc");
+    assert_eq!(super::explain::identity(&Identity::KeyId(vec![0, 255])), "0x00ff");
+}
+
+#[test]
+fn strangers_cannot_fill_the_log() {
+    let lines = Arc::new(std::sync::Mutex::new(0_usize));
+    let count = Arc::clone(&lines);
+    let sink = move |_: &str| *count.lock().expect("nobody panicked") += 1;
+    let logger = Logger::new(Dialect::Racoon, Level::Info, Arc::new(sink));
+    for n in 0..1000 {
+        let about = Phase1Ref { id: Phase1Id(n), ..phase1(Role::Responder) };
+        for what in [
+            Phase1Event::Started { exchange: ExchangeType::IDENTITY_PROTECTION },
+            Phase1Event::ProposalRefused(mismatch()),
+            Phase1Event::Failed(Why::TimedOut { transmissions: 1 }),
+        ] {
+            logger.event(Instant::ZERO, &Event::Phase1(about.clone(), what));
+        }
+    }
+    assert!(*lines.lock().expect("nobody panicked") < 100);
+}
+
+#[test]
+fn the_end_is_said_in_both_dialects() {
+    let text = |dialect, notice: &Notice| {
+        render_notice(dialect, notice).into_iter().map(|Line { text, .. }| text).collect::<Vec<_>>()
+    };
+    assert_eq!(text(Dialect::Racoon, &Notice::Signal(15)), ["caught signal 15"]);
+    assert_eq!(text(Dialect::Isakmpd, &Notice::Signal(15)), ["isakmpd: shutting down..."]);
+    assert_eq!(text(Dialect::Isakmpd, &Notice::Stopped), ["isakmpd: exit"]);
+}
