@@ -17,6 +17,7 @@ use std::net::IpAddr;
 pub use logger::{Logger, Sink};
 
 use crate::ike::event::Event;
+use crate::ike::policy::Identity;
 
 /// Whose words the log uses.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -108,4 +109,9 @@ pub fn render_notice(dialect: Dialect, notice: &Notice) -> Vec<Line> {
         Dialect::Racoon => racoon::notice(notice),
         Dialect::Isakmpd => isakmpd::notice(notice),
     }
+}
+
+/// An identity as a person would write it, without the control characters that a peer may have put there.
+pub fn identity_text(id: &Identity) -> String {
+    explain::identity(id)
 }

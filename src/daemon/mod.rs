@@ -1,4 +1,15 @@
 //! The shell around the core: sockets, clocks, threads, signals, logs and the control socket.
+//!
+//! [`run`](run::run) reads a configuration, opens everything and hands it to a [`Driver`](driver::Driver), which obeys
+//! the core's run loop: one input, drain every `poll_*`, next input.
 
 pub mod clock;
+pub mod control;
+pub mod crypto_pool;
+pub mod driver;
+mod dump;
+pub mod kernel_task;
+pub mod listener;
 pub mod log;
+pub mod signal;
+pub mod status;

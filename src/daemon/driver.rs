@@ -1,0 +1,295 @@
+//! The run loop: one input, drain every `poll_*`, next input.
+
+use std::collections::HashMap;
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::clock::Clock;
+use super::control::{DumpForm, DumpWhat, Order, Request, Response};
+use super::crypto_pool::CryptoPool;
+use super::dump;
+use super::kernel_task::KernelTask;
+use super::listener::Outlet;
+use super::log::{Level, Logger, Notice};
+use super::status::Report;
+use crate::crypto::job::CryptoResult;
+use crate::ike::endpoint::{Command, DatagramMeta, Endpoint, JobId};
+use crate::ike::event::Event;
+use crate::ike::policy::Policy;
+use crate::sadb::{DumpKind, KernelError, KernelEvent, Reply, RequestId};
+use crate::time::Instant;
+
+/// How long the last Deletes and the kernel may take when everything ends.
+const DRAIN: Duration = Duration::from_secs(5);
+
+/// Something that happened outside the core.
+#[derive(Debug)]
+pub enum Input {
+    /// A datagram arrived.
+    Datagram {
+        /// Where.
+        meta: DatagramMeta,
+        /// Its octets, without a non-ESP marker.
+        bytes: Vec<u8>,
+    },
+    /// A crypto job is done.
+    Crypto(JobId, Box<CryptoResult>),
+    /// A signal arrived.
+    Signal(i32),
+    /// The configuration was read again.
+    Reloaded(Result<Arc<Policy>, String>),
+}
+
+/// Reads the configuration again, on a thread of its own.
+pub type Reload = Arc<dyn Fn() -> Result<Arc<Policy>, String> + Send + Sync>;
+
+/// Everything a driver is made of.
+pub struct Parts {
+    /// The core.
+    pub endpoint: Endpoint,
+    /// The kernel.
+    pub kernel: KernelTask,
+    /// The kernel's name.
+    pub kernel_name: &'static str,
+    /// Where datagrams leave.
+    pub outlet: Outlet,
+    /// Public-key work.
+    pub pool: CryptoPool,
+    /// The log.
+    pub logger: Logger,
+    /// The clock that the endpoint's time comes from.
+    pub clock: Clock,
+    /// What comes from outside.
+    pub inputs: mpsc::Receiver<Input>,
+    /// The same channel, for what the driver starts itself.
+    pub inbox: mpsc::Sender<Input>,
+    /// Requests of operators.
+    pub orders: mpsc::Receiver<Order>,
+    /// How to read the configuration again.
+    pub reload: Reload,
+}
+
+/// Drives one endpoint until it has drained.
+pub struct Driver {
+    parts: Parts,
+    started: Instant,
+    dumps: HashMap<RequestId, oneshot::Sender<Result<Reply, KernelError>>>,
+    /// Set while everything ends: when to stop waiting.
+    ending: Option<Instant>,
+    drained: bool,
+    orders_open: bool,
+}
+
+impl Driver {
+    /// A driver of these.
+    pub fn new(parts: Parts) -> Self {
+        let started = parts.clock.now().mono;
+        let dumps = HashMap::new();
+        Self { parts, started, dumps, ending: None, drained: false, orders_open: true }
+    }
+
+    /// Runs until a signal or an operator ends it and every Delete is out.
+    pub async fn run(mut self) {
+        let now = self.parts.clock.now();
+        self.parts.endpoint.handle_timeout(now);
+        loop {
+            self.drain().await;
+            if self.drained {
+                return;
+            }
+            self.step().await;
+        }
+    }
+
+    /// Waits for one input and hands it to the core.
+    async fn step(&mut self) {
+        let deadline = self.deadline();
+        let parts = &mut self.parts;
+        let wait = parts.clock.until(deadline.unwrap_or(Instant(u64::MAX))).min(Duration::from_secs(3600));
+        tokio::select! {
+            event = poll_fn(|context| parts.kernel.poll_next(context)) => self.on_kernel(event),
+            Some(input) = parts.inputs.recv() => self.on_input(input),
+            order = parts.orders.recv(), if self.orders_open => match order {
+                Some(order) => self.on_order(order),
+                None => self.orders_open = false,
+            },
+            () = tokio::time::sleep(wait) => self.on_timeout(),
+        }
+    }
+
+    fn deadline(&mut self) -> Option<Instant> {
+        let core = self.parts.endpoint.poll_timeout().map(|(at, _)| at);
+        [core, self.parts.kernel.deadline(), self.ending].into_iter().flatten().min()
+    }
+
+    fn on_timeout(&mut self) {
+        let now = self.parts.clock.now();
+        if self.ending.is_some_and(|at| at <= now.mono) {
+            self.parts.logger.line(Level::Warning, "the last Deletes or kernel requests did not finish in time");
+            self.drained = true;
+        } else if let Some(event) = self.parts.kernel.expire(now.mono) {
+            self.on_kernel(event);
+        } else {
+            self.parts.endpoint.handle_timeout(now);
+        }
+    }
+
+    fn on_kernel(&mut self, event: KernelEvent) {
+        match event {
+            KernelEvent::Reply { id, result } if KernelTask::is_own(id) => {
+                if let Some(waiting) = self.dumps.remove(&id) {
+                    // Whoever asked may have gone.
+                    let _ = waiting.send(result);
+                }
+            }
+            event => self.parts.endpoint.handle_kernel(self.parts.clock.now(), event),
+        }
+    }
+
+    fn on_input(&mut self, input: Input) {
+        let now = self.parts.clock.now();
+        match input {
+            Input::Datagram { meta, bytes } => self.parts.endpoint.handle_datagram(now, meta, &bytes),
+            Input::Crypto(id, result) => self.parts.endpoint.handle_crypto(now, id, *result),
+            Input::Signal(number) => self.on_signal(number),
+            Input::Reloaded(Ok(policy)) => {
+                self.parts.logger.notice(&Notice::Reloaded);
+                if let Err(refused) = self.parts.endpoint.handle_command(now, Command::Reload(policy)) {
+                    self.parts.logger.notice(&Notice::ReloadRefused(refused.to_string()));
+                }
+            }
+            Input::Reloaded(Err(why)) => self.parts.logger.notice(&Notice::ReloadRefused(why)),
+        }
+    }
+
+    fn on_signal(&mut self, number: i32) {
+        self.parts.logger.notice(&Notice::Signal(number));
+        if number == libc::SIGHUP { self.reload(None) } else { self.shut_down() }
+    }
+
+    /// Begins to end; asked a second time, ends at once.
+    fn shut_down(&mut self) {
+        let now = self.parts.clock.now();
+        if self.ending.is_some() {
+            self.drained = true;
+            return;
+        }
+        self.ending = Some(now.mono + DRAIN);
+        if let Err(refused) = self.parts.endpoint.handle_command(now, Command::Shutdown) {
+            tracing::debug!(%refused, "shutdown refused");
+        }
+    }
+
+    fn reload(&self, reply: Option<oneshot::Sender<Response>>) {
+        let reload = Arc::clone(&self.parts.reload);
+        let inbox = self.parts.inbox.clone();
+        tokio::task::spawn_blocking(move || {
+            let loaded = reload();
+            if let Some(reply) = reply {
+                let response = match &loaded {
+                    Ok(_) => Response::Done,
+                    Err(why) => Response::error(format!("the old configuration stays in force: {why}")),
+                };
+                let _ = reply.send(response);
+            }
+            let _ = inbox.blocking_send(Input::Reloaded(loaded));
+        });
+    }
+
+    fn on_order(&mut self, Order { request, reply }: Order) {
+        match request {
+            Request::Status => self.report(reply),
+            Request::Dump { what, form, keys } => self.dump(what, form, keys, reply),
+            Request::Connect { name } => {
+                let _ = reply.send(self.command(Command::Connect(name)));
+            }
+            Request::Disconnect { name } => {
+                let _ = reply.send(self.command(Command::Disconnect(name)));
+            }
+            Request::Reload => self.reload(Some(reply)),
+            Request::Shutdown => {
+                let _ = reply.send(Response::Done);
+                self.shut_down();
+            }
+        }
+    }
+
+    fn command(&mut self, command: Command) -> Response {
+        let now = self.parts.clock.now();
+        match self.parts.endpoint.handle_command(now, command) {
+            Ok(()) => Response::Done,
+            Err(refused) => Response::error(refused.to_string()),
+        }
+    }
+
+    /// The status, with the kernel's counters once they are here.
+    fn report(&mut self, reply: oneshot::Sender<Response>) {
+        let now = self.parts.clock.now();
+        let status = self.parts.endpoint.status(now);
+        let uptime = now.mono.saturating_since(self.started);
+        let mut report = Report::new(&status, self.parts.kernel_name, uptime);
+        let sad = self.ask_kernel(DumpKind::Sad);
+        tokio::spawn(async move {
+            if let Ok(Ok(Reply::Sad(entries))) = sad.await {
+                report.count(&status, &entries);
+            }
+            let _ = reply.send(Response::Status { report: Box::new(report) });
+        });
+    }
+
+    fn dump(&mut self, what: DumpWhat, form: DumpForm, keys: bool, reply: oneshot::Sender<Response>) {
+        let sad = (what != DumpWhat::Spd).then(|| self.ask_kernel(DumpKind::Sad));
+        let spd = (what != DumpWhat::Sad).then(|| self.ask_kernel(DumpKind::Spd));
+        let wall = self.parts.clock.now().wall;
+        tokio::spawn(async move {
+            let response = match dump::collect(sad, spd).await {
+                Ok((sad, spd)) => Response::Text { text: dump::render(form, keys, wall, sad, spd) },
+                Err(why) => Response::error(why),
+            };
+            let _ = reply.send(response);
+        });
+    }
+
+    fn ask_kernel(&mut self, kind: DumpKind) -> dump::Waiting {
+        let now = self.parts.clock.now().mono;
+        let id = self.parts.kernel.submit_own(now, crate::sadb::Request::Dump(kind));
+        let (sender, receiver) = oneshot::channel();
+        self.dumps.insert(id, sender);
+        receiver
+    }
+
+    /// Takes everything that the core has to give.
+    async fn drain(&mut self) {
+        let now = self.parts.clock.now();
+        loop {
+            let parts = &mut self.parts;
+            let mut idle = true;
+            while let Some((id, request)) = parts.endpoint.poll_kernel() {
+                parts.kernel.submit(now.mono, id, request);
+                idle = false;
+            }
+            while let Some((id, job)) = parts.endpoint.poll_crypto() {
+                parts.pool.submit(id, job);
+                idle = false;
+            }
+            while let Some(transmit) = parts.endpoint.poll_transmit() {
+                idle = false;
+                if let Err(error) = parts.outlet.send(&transmit).await {
+                    let to = transmit.remote;
+                    parts.logger.line(Level::Debug, format!("sendto {}[{}]: {error}", to.ip(), to.port()));
+                }
+            }
+            while let Some(event) = parts.endpoint.poll_event() {
+                idle = false;
+                parts.logger.event(now.mono, &event);
+                self.drained |= matches!(event, Event::Drained);
+            }
+            if idle {
+                return;
+            }
+        }
+    }
+}

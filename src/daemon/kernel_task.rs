@@ -1,0 +1,146 @@
+//! The kernel's side of the driver: every request gets exactly one answer, if need be that there was none in time.
+
+use std::collections::{HashSet, VecDeque};
+use std::fmt;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use crate::kernel::Kernel;
+use crate::sadb::{KernelError, KernelEvent, Request, RequestId};
+use crate::time::Instant;
+
+/// How long a kernel may take for an answer.
+pub const DEADLINE: Duration = Duration::from_secs(10);
+
+/// Requests of the daemon itself have this bit, so that they never meet those of the core, which count from zero.
+const OURS: u64 = 1 << 63;
+
+/// A kernel with a deadline for each request.
+pub struct KernelTask {
+    kernel: Box<dyn Kernel>,
+    pending: HashSet<RequestId>,
+    /// In the order of their deadlines, since all wait equally long. Answered ones are dropped when they come up.
+    deadlines: VecDeque<(Instant, RequestId)>,
+    own: u64,
+}
+
+impl KernelTask {
+    /// Wraps `kernel`.
+    pub fn new(kernel: Box<dyn Kernel>) -> Self {
+        Self { kernel, pending: HashSet::new(), deadlines: VecDeque::new(), own: OURS }
+    }
+
+    /// Hands a request of the core over.
+    pub fn submit(&mut self, now: Instant, id: RequestId, request: Request) {
+        self.pending.insert(id);
+        self.deadlines.push_back((now + DEADLINE, id));
+        self.kernel.submit(id, request);
+    }
+
+    /// Hands a request of the daemon's own over and names it.
+    pub fn submit_own(&mut self, now: Instant, request: Request) -> RequestId {
+        self.own += 1;
+        let id = RequestId(self.own);
+        self.submit(now, id, request);
+        id
+    }
+
+    /// Whether a request is the daemon's own.
+    pub const fn is_own(id: RequestId) -> bool {
+        id.0 & OURS != 0
+    }
+
+    /// The next event. Answers that come after their deadline are gone.
+    pub fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<KernelEvent> {
+        loop {
+            match self.kernel.poll_next(context) {
+                Poll::Ready(KernelEvent::Reply { id, .. }) if !self.pending.contains(&id) => {
+                    tracing::debug!(id = id.0, "the kernel's answer comes too late");
+                }
+                Poll::Ready(event) => {
+                    if let KernelEvent::Reply { id, .. } = &event {
+                        self.pending.remove(id);
+                    }
+                    return Poll::Ready(event);
+                }
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    }
+
+    /// When [`expire`](Self::expire) is to be called next.
+    pub fn deadline(&mut self) -> Option<Instant> {
+        while let Some((at, id)) = self.deadlines.front() {
+            if self.pending.contains(id) {
+                return Some(*at);
+            }
+            self.deadlines.pop_front();
+        }
+        None
+    }
+
+    /// The answer to a request whose deadline has passed.
+    pub fn expire(&mut self, now: Instant) -> Option<KernelEvent> {
+        let at = self.deadline()?;
+        if at > now {
+            return None;
+        }
+        let (_, id) = self.deadlines.pop_front()?;
+        self.pending.remove(&id);
+        Some(KernelEvent::Reply { id, result: Err(KernelError::TimedOut) })
+    }
+}
+
+impl fmt::Debug for KernelTask {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KernelTask").field("pending", &self.pending.len()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sadb::{Capabilities, DumpKind, Reply};
+
+    /// Answers only what it is told to.
+    #[derive(Default)]
+    struct Mute(VecDeque<KernelEvent>);
+
+    impl Kernel for Mute {
+        fn capabilities(&self) -> Capabilities {
+            Capabilities::default()
+        }
+        fn submit(&mut self, id: RequestId, _: Request) {
+            if id == RequestId(2) {
+                self.0.push_back(KernelEvent::Reply { id, result: Ok(Reply::Done) });
+                self.0.push_back(KernelEvent::Reply { id, result: Ok(Reply::Done) });
+            }
+        }
+        fn poll_next(&mut self, _: &mut Context<'_>) -> Poll<KernelEvent> {
+            self.0.pop_front().map_or(Poll::Pending, Poll::Ready)
+        }
+    }
+
+    #[test]
+    fn each_request_has_one_answer_at_most_ten_seconds_later() {
+        let mut task = KernelTask::new(Box::new(Mute::default()));
+        let mut context = Context::from_waker(std::task::Waker::noop());
+        task.submit(Instant::ZERO, RequestId(1), Request::Dump(DumpKind::Sad));
+        task.submit(Instant::ZERO, RequestId(2), Request::Dump(DumpKind::Sad));
+        let answered = KernelEvent::Reply { id: RequestId(2), result: Ok(Reply::Done) };
+        assert_eq!(task.poll_next(&mut context), Poll::Ready(answered));
+        assert_eq!(task.poll_next(&mut context), Poll::Pending, "a second answer is dropped");
+        let late = Instant::ZERO + DEADLINE;
+        assert_eq!(task.expire(late - Duration::from_micros(1)), None);
+        let expected = KernelEvent::Reply { id: RequestId(1), result: Err(KernelError::TimedOut) };
+        assert_eq!(task.expire(late), Some(expected));
+        assert_eq!((task.deadline(), task.expire(late)), (None, None));
+    }
+
+    #[test]
+    fn own_requests_are_told_apart() {
+        let mut task = KernelTask::new(Box::new(Mute::default()));
+        let id = task.submit_own(Instant::ZERO, Request::Dump(DumpKind::Spd));
+        assert!(KernelTask::is_own(id) && !KernelTask::is_own(RequestId(7)));
+    }
+}
