@@ -1,5 +1,6 @@
 //! Coati: a native IKEv1 keying daemon.
 
+pub mod cli;
 pub mod conf;
 pub mod crypto;
 pub mod daemon;

@@ -16,7 +16,7 @@ use super::listener::Outlet;
 use super::log::{Level, Logger, Notice};
 use super::status::Report;
 use crate::crypto::job::CryptoResult;
-use crate::ike::endpoint::{Command, DatagramMeta, Endpoint, JobId};
+use crate::ike::endpoint::{Command, DatagramMeta, Endpoint, JobId, Refused};
 use crate::ike::event::Event;
 use crate::ike::policy::Policy;
 use crate::sadb::{DumpKind, KernelError, KernelEvent, Reply, RequestId};
@@ -128,7 +128,9 @@ impl Driver {
     fn on_timeout(&mut self) {
         let now = self.parts.clock.now();
         if self.ending.is_some_and(|at| at <= now.mono) {
-            self.parts.logger.line(Level::Warning, "the last Deletes or kernel requests did not finish in time");
+            self.parts
+                .logger
+                .line(Level::Warning, "the last Deletes or kernel requests did not finish in time");
             self.drained = true;
         } else if let Some(event) = self.parts.kernel.expire(now.mono) {
             self.on_kernel(event);
@@ -158,7 +160,7 @@ impl Driver {
             Input::Reloaded(Ok(policy)) => {
                 self.parts.logger.notice(&Notice::Reloaded);
                 if let Err(refused) = self.parts.endpoint.handle_command(now, Command::Reload(policy)) {
-                    self.parts.logger.notice(&Notice::ReloadRefused(refused.to_string()));
+                    self.parts.logger.notice(&Notice::ReloadRefused(explain(&refused)));
                 }
             }
             Input::Reloaded(Err(why)) => self.parts.logger.notice(&Notice::ReloadRefused(why)),
@@ -179,7 +181,7 @@ impl Driver {
         }
         self.ending = Some(now.mono + DRAIN);
         if let Err(refused) = self.parts.endpoint.handle_command(now, Command::Shutdown) {
-            tracing::debug!(%refused, "shutdown refused");
+            tracing::debug!(why = explain(&refused), "shutdown refused");
         }
     }
 
@@ -221,7 +223,7 @@ impl Driver {
         let now = self.parts.clock.now();
         match self.parts.endpoint.handle_command(now, command) {
             Ok(()) => Response::Done,
-            Err(refused) => Response::error(refused.to_string()),
+            Err(refused) => Response::error(explain(&refused)),
         }
     }
 
@@ -291,5 +293,14 @@ impl Driver {
                 return;
             }
         }
+    }
+}
+
+fn explain(refused: &Refused) -> String {
+    match refused {
+        Refused::NoSuchConnection(name) => format!("the configuration has no connection named {name}"),
+        Refused::NoSuchPeer(address) => format!("there is no SA with {address}"),
+        Refused::NoAddress(name) => format!("the peer of {name} has no address, so it has to call us"),
+        Refused::ShuttingDown => "the daemon is ending".to_owned(),
     }
 }

@@ -3,6 +3,7 @@
 //! [`render`] is pure; [`Logger`] adds time, level and limits and writes lines. Messages that other programs' users
 //! search for keep their words. Where such a message hides the reason, a line that gives it follows.
 
+mod bridge;
 mod explain;
 mod format;
 mod isakmpd;
@@ -14,6 +15,7 @@ mod tests;
 
 use std::net::IpAddr;
 
+pub use bridge::Bridge;
 pub use logger::{Logger, Sink};
 
 use crate::ike::event::Event;

@@ -152,7 +152,9 @@ impl Report {
     pub fn count(&mut self, status: &Status, entries: &[SadbEntry]) {
         let find = |id: SaId| entries.iter().find(|e| e.sa.id() == id);
         for (report, pair) in self.phase2.iter_mut().zip(status.phase2.iter().map(|s| s.pair)) {
-            let Some((Some(inbound), Some(outbound))) = pair.map(|(i, o)| (find(i), find(o))) else { continue };
+            let Some((Some(inbound), Some(outbound))) = pair.map(|(i, o)| (find(i), find(o))) else {
+                continue;
+            };
             report.traffic = Some(TrafficReport {
                 packets_in: inbound.packets,
                 octets_in: inbound.octets,

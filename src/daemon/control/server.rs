@@ -104,8 +104,8 @@ async fn converse(stream: UnixStream, orders: &mpsc::Sender<Order>) -> io::Resul
     let mut read = BufReader::new(read);
     loop {
         let mut line = String::new();
-        let limited = timeout(PATIENCE, (&mut read).take(REQUEST_LIMIT).read_line(&mut line));
-        if limited.await.map_err(io::Error::from)?? == 0 {
+        let mut limited = (&mut read).take(REQUEST_LIMIT);
+        if timeout(PATIENCE, limited.read_line(&mut line)).await.map_err(io::Error::from)?? == 0 {
             return Ok(());
         }
         let response = if line.ends_with('\n') {

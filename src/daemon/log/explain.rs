@@ -3,7 +3,7 @@
 use std::fmt::{self, Write as _};
 use std::net::{IpAddr, SocketAddr};
 
-use crate::crypto::x509::name;
+use crate::crypto::x509::{Weakness, name};
 use crate::ike::policy::{Identity, SourceRef};
 use crate::ike::proposal::{Mismatch, Offer};
 use crate::sadb::{Prefix, Selector};
@@ -52,6 +52,15 @@ pub(super) fn printable(text: &str) -> String {
 /// One side of a selector: `192.168.1.0/24`, or a host without its prefix length.
 pub(super) fn network(prefix: Prefix) -> String {
     prefix.to_string()
+}
+
+/// One line for each weakness of a peer's certificate.
+pub(super) fn weak_certificate(
+    subject: Option<&str>,
+    weaknesses: &[Weakness],
+) -> impl Iterator<Item = String> {
+    let subject = printable(subject.unwrap_or_default());
+    weaknesses.iter().map(move |weakness| format!("weak certificate of {subject}: {weakness}"))
 }
 
 /// `192.168.1.0/24 to 192.168.2.0/24`.

@@ -8,7 +8,13 @@ use jiff::tz::TimeZone;
 use super::{Dialect, Level, Line};
 
 /// The whole line, without its end.
-pub(super) fn format(dialect: Dialect, zone: &TimeZone, since_epoch: Duration, class: &str, line: &Line) -> String {
+pub(super) fn format(
+    dialect: Dialect,
+    zone: &TimeZone,
+    since_epoch: Duration,
+    class: &str,
+    line: &Line,
+) -> String {
     let time = time(dialect, zone, since_epoch);
     let Line { level, peer, text } = line;
     match dialect {
@@ -16,7 +22,9 @@ pub(super) fn format(dialect: Dialect, zone: &TimeZone, since_epoch: Duration, c
             let peer = peer.map_or_else(String::new, |peer| format!("[{peer}] "));
             format!("{time}: {peer}{}: {text}", racoon_level(*level))
         }
-        Dialect::Isakmpd if *level >= Level::Debug => format!("{time} {class} {} {text}", isakmpd_level(*level)),
+        Dialect::Isakmpd if *level >= Level::Debug => {
+            format!("{time} {class} {} {text}", isakmpd_level(*level))
+        }
         Dialect::Isakmpd => format!("{time} Default {text}"),
     }
 }

@@ -3,11 +3,12 @@
 use super::explain::{self, hex, identity, traffic};
 use super::{Level, Line, Notice};
 use crate::crypto::x509::Fault;
-use crate::ike::error::Why;
+use crate::ike::error::{Severity, Why};
 use crate::ike::event::{Event, Phase1Event, Phase1Ref, Phase2Event, Phase2Ref, Role};
 use crate::ike::policy::Identity;
 use crate::ike::proposal::{Difference, Mismatch};
 use crate::sadb::{AddressPair, Protocol, SaId};
+use crate::wire::registry::NotifyMessageType;
 
 pub(super) fn render(event: &Event) -> Vec<Line> {
     match event {
@@ -55,72 +56,84 @@ fn phase1(about: &Phase1Ref, what: &Phase1Event) -> Vec<Line> {
     let peer = remote.ip();
     let name = &about.policy.name;
     match what {
-        Phase1Event::Started { exchange } => debug(format!(
-            "exchange_setup_p1: peer {name} {} phase 1 exchange {} icookie {}",
-            role(about.role),
-            exchange.0,
-            about.cookies.i
-        )),
-        Phase1Event::Transition { from, to } => debug(format!("exchange_run: {name} with {peer}: {from} -> {to}")),
-        Phase1Event::VendorId { name: Some("DPD"), .. } => {
-            debug("dpd_check_vendor_payload: DPD capable peer detected".to_owned())
-        }
-        Phase1Event::VendorId { name: Some(name), .. } => debug(format!("vendor ID of the peer: {name}")),
-        Phase1Event::VendorId { name: None, bytes } => debug(format!("unknown vendor ID {}", hex(bytes))),
-        Phase1Event::Nat { local, remote } => debug(format!(
-            "nat_t_exchange_check_nat_d: {}",
-            match (local, remote) {
-                (false, false) => "no NAT detected",
-                (true, false) => "NAT detected, we're behind it",
-                (false, true) => "NAT detected, peer is behind it",
-                (true, true) => "NAT detected, both are behind one",
-            }
-        )),
-        Phase1Event::Chosen(chosen) => debug(format!("phase 1 transform chosen: {}", chosen.text)),
         Phase1Event::ProposalRefused(found) => no_proposal(found, &about.addresses),
         Phase1Event::PeerRefused { notify, offer, authenticated } => {
-            let authenticated = *authenticated;
-            let kind = if authenticated { "" } else { " unauthenticated" };
-            let mut lines = vec![error(format!("{peer} sent the{kind} notification {}", underscored(notify)))];
-            lines.extend(explain::refusal(peer, offer, authenticated).into_iter().map(error));
+            let kind = if *authenticated { "" } else { " unauthenticated" };
+            let mut lines =
+                vec![error(format!("{peer} sent the{kind} notification {}", underscored(*notify)))];
+            lines.extend(explain::refusal(peer, offer, *authenticated).into_iter().map(error));
             lines
         }
         Phase1Event::Notify { notify, authenticated, .. } => {
             let level = if *authenticated && notify.is_error() { Level::Error } else { Level::Debug };
-            vec![Line::new(level, format!("{peer} sent the notification {}", underscored(notify)))]
+            vec![Line::new(level, format!("{peer} sent the notification {}", underscored(*notify)))]
         }
-        Phase1Event::Retransmitted { transmissions } => {
-            debug(format!("transport_send_messages: phase 1 message to {peer} sent {transmissions} times"))
+        Phase1Event::MessageRefused(why) => {
+            let why_text = explain::printable(&why.to_string());
+            vec![Line::new(level(why), format!("message_recv: message from {peer} refused: {why_text}"))]
         }
-        Phase1Event::DuplicateAnswered => debug(format!("message_recv: duplicate from {peer} answered again")),
         Phase1Event::Restarted => {
             info(format!("phase 1 with {peer} begun again with a new cookie: nothing was answered"))
         }
         Phase1Event::Established { my_id, peer_id, certificate, weaknesses } => {
-            let mut lines = info(format!(
-                "isakmpd: phase 1 done{}: {}, src: {} dst: {}",
-                as_responder(about.role),
-                ids(about.role, my_id, peer_id),
-                local.ip(),
-                peer
-            ));
-            let subject = certificate.as_deref().map(explain::printable).unwrap_or_default();
-            lines.extend(weaknesses.iter().map(|weakness| {
-                Line::new(Level::Warning, format!("weak certificate of {subject}: {weakness}"))
-            }));
+            let ids = ids(about.role, my_id, peer_id);
+            let done = as_responder(about.role);
+            let mut lines =
+                info(format!("isakmpd: phase 1 done{done}: {ids}, src: {} dst: {peer}", local.ip()));
+            let weak = explain::weak_certificate(certificate.as_deref(), weaknesses);
+            lines.extend(weak.map(|text| Line::new(Level::Warning, text)));
             lines
         }
         Phase1Event::Failed(why) => phase1_failed(about, why),
-        Phase1Event::InitialContact { phase1, phase2 } => debug(format!(
-            "ipsec_handle_leftover_payload: INITIAL-CONTACT from {peer}: {phase1} ISAKMP SAs and {phase2} pairs dropped"
-        )),
-        Phase1Event::Rekeying => debug(format!("sa_soft_expire: phase 1 with {peer} is replaced")),
-        Phase1Event::Expired => debug(format!("sa_hard_expire: phase 1 with {peer} ({name})")),
         Phase1Event::Deleted { by_peer: true } => info(format!(
             "isakmpd: Peer {peer} made us delete live SA {name} for proto 1, cookies: {}",
             about.cookies
         )),
-        Phase1Event::Deleted { by_peer: false } => debug(format!("sa_delete: phase 1 with {peer} ({name})")),
+        _ => debug(phase1_debug(about, what)),
+    }
+}
+
+/// What isakmpd says only when it is asked to.
+fn phase1_debug(about: &Phase1Ref, what: &Phase1Event) -> String {
+    let peer = about.addresses.remote.ip();
+    let name = &about.policy.name;
+    match what {
+        Phase1Event::Started { exchange } => format!(
+            "exchange_setup_p1: peer {name} {} phase 1 exchange {} icookie {}",
+            role(about.role),
+            exchange.0,
+            about.cookies.i
+        ),
+        Phase1Event::Transition { from, to } => format!("exchange_run: {name} with {peer}: {from} -> {to}"),
+        Phase1Event::VendorId { name: Some("DPD"), .. } => {
+            "dpd_check_vendor_payload: DPD capable peer detected".to_owned()
+        }
+        Phase1Event::VendorId { name: Some(name), .. } => format!("vendor ID of the peer: {name}"),
+        Phase1Event::VendorId { name: None, bytes } => format!("unknown vendor ID {}", hex(bytes)),
+        Phase1Event::Nat { local, remote } => {
+            let found = match (local, remote) {
+                (false, false) => "no NAT detected",
+                (true, false) => "NAT detected, we're behind it",
+                (false, true) => "NAT detected, peer is behind it",
+                (true, true) => "NAT detected, both are behind one",
+            };
+            format!("nat_t_exchange_check_nat_d: {found}")
+        }
+        Phase1Event::Chosen(chosen) => format!("phase 1 transform chosen: {}", chosen.text),
+        Phase1Event::Retransmitted { transmissions } => {
+            format!("transport_send_messages: phase 1 message to {peer} sent {transmissions} times")
+        }
+        Phase1Event::DuplicateAnswered => format!("message_recv: duplicate from {peer} answered again"),
+        Phase1Event::InitialContact { phase1, phase2 } => {
+            format!(
+                "INITIAL-CONTACT from {peer}: {phase1} ISAKMP SAs and {phase2} pairs of IPsec SAs dropped"
+            )
+        }
+        Phase1Event::Rekeying => format!("sa_soft_expire: phase 1 with {peer} is replaced"),
+        Phase1Event::Expired => format!("sa_hard_expire: phase 1 with {peer} ({name})"),
+        Phase1Event::Deleted { .. } => format!("sa_delete: phase 1 with {peer} ({name})"),
+        // The rest is said by default.
+        other => format!("{other:?}"),
     }
 }
 
@@ -139,7 +152,9 @@ fn phase1_failed(about: &Phase1Ref, why: &Why) -> Vec<Line> {
         },
         _ => format!("exchange {name} with peer {}:{} ended", remote.ip(), remote.port()),
     };
-    vec![error(first), error(format!("phase 1 with {} failed: {}", remote.ip(), explain::printable(&why.to_string())))]
+    let second = format!("phase 1 with {} failed: {}", remote.ip(), explain::printable(&why.to_string()));
+    let level = level(why);
+    vec![Line::new(level, first), Line::new(level, second)]
 }
 
 fn phase2(about: &Phase2Ref, what: &Phase2Event) -> Vec<Line> {
@@ -152,19 +167,24 @@ fn phase2(about: &Phase2Ref, what: &Phase2Event) -> Vec<Line> {
             role(about.role),
             about.message_id
         )),
-        Phase2Event::Transition { from, to } => debug(format!("exchange_run: {name} with {peer}: {from} -> {to}")),
+        Phase2Event::Transition { from, to } => {
+            debug(format!("exchange_run: {name} with {peer}: {from} -> {to}"))
+        }
         Phase2Event::Chosen(chosen) => debug(format!("phase 2 transform chosen: {}", chosen.text)),
         Phase2Event::ProposalRefused(found) => no_proposal(found, &about.phase1.addresses),
         Phase2Event::PeerRefused { notify, offer } => {
             let selector = traffic(&about.selector);
-            let mut lines = vec![error(format!("{peer} sent the notification {} for {selector}", underscored(notify)))];
+            let mut lines =
+                vec![error(format!("{peer} sent the notification {} for {selector}", underscored(*notify)))];
             lines.extend(explain::refusal(peer, offer, true).into_iter().map(error));
             lines
         }
         Phase2Event::Retransmitted { transmissions } => {
             debug(format!("transport_send_messages: phase 2 message to {peer} sent {transmissions} times"))
         }
-        Phase2Event::DuplicateAnswered => debug(format!("message_recv: duplicate from {peer} answered again")),
+        Phase2Event::DuplicateAnswered => {
+            debug(format!("message_recv: duplicate from {peer} answered again"))
+        }
         Phase2Event::ResponderLifetime { seconds } => {
             debug(format!("ipsec_handle_leftover_payload: {peer} sets a lifetime of {seconds} seconds"))
         }
@@ -178,8 +198,13 @@ fn phase2(about: &Phase2Ref, what: &Phase2Event) -> Vec<Line> {
                 Why::TimedOut { .. } => giving_up(name, &about.phase1),
                 _ => format!("exchange {name} with peer {peer}:{} ended", remote.port()),
             };
-            let why = explain::printable(&why.to_string());
-            vec![error(first), error(format!("no IPsec SA for {}: {why}", traffic(&about.selector)))]
+            let second = format!(
+                "no IPsec SA for {}: {}",
+                traffic(&about.selector),
+                explain::printable(&why.to_string())
+            );
+            let level = level(why);
+            vec![Line::new(level, first), Line::new(level, second)]
         }
         Phase2Event::Rekeying(sa) => debug(format!("sa_soft_expire: {name} SPI {} is replaced", sa.spi)),
         Phase2Event::Expired(sa) => debug(format!("sa_hard_expire: {name} SPI {}", sa.spi)),
@@ -191,6 +216,15 @@ fn phase2(about: &Phase2Ref, what: &Phase2Event) -> Vec<Line> {
         Phase2Event::Deleted { pair: (inbound, outbound), by_peer: false } => {
             debug(format!("sa_delete: {name} SPIs {} {}", inbound.spi, outbound.spi))
         }
+    }
+}
+
+/// The level of a reason; noise stays below what is logged by default.
+fn level(why: &Why) -> Level {
+    match why.severity() {
+        Severity::Noise => Level::Debug,
+        Severity::Warning => Level::Warning,
+        Severity::Error => Level::Error,
     }
 }
 
@@ -224,7 +258,9 @@ fn constant(word: &str) -> String {
     match word {
         "3des" => "3DES_CBC".to_owned(),
         "des" => "DES_CBC".to_owned(),
-        "blowfish" | "aes" | "cast128" | "camellia" => format!("{}_CBC", word.trim_end_matches("128").to_uppercase()),
+        "blowfish" | "aes" | "cast128" | "camellia" => {
+            format!("{}_CBC", word.trim_end_matches("128").to_uppercase())
+        }
         "sha1" => "SHA".to_owned(),
         "psk" | "pre_shared_key" => "PRE_SHARED".to_owned(),
         "rsasig" => "RSA_SIG".to_owned(),
@@ -261,7 +297,7 @@ fn number(sa: &SaId) -> u8 {
     }
 }
 
-fn underscored(notify: &crate::wire::registry::NotifyMessageType) -> String {
+fn underscored(notify: NotifyMessageType) -> String {
     notify.to_string().replace('-', "_")
 }
 

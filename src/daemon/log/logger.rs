@@ -38,7 +38,10 @@ struct State {
 
 impl fmt::Debug for Logger {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Logger").field("dialect", &self.dialect).field("level", &self.level).finish_non_exhaustive()
+        f.debug_struct("Logger")
+            .field("dialect", &self.dialect)
+            .field("level", &self.level)
+            .finish_non_exhaustive()
     }
 }
 
@@ -61,6 +64,11 @@ impl Logger {
     /// Its dialect.
     pub fn dialect(&self) -> Dialect {
         self.dialect
+    }
+
+    /// The last level that is written.
+    pub fn level(&self) -> Level {
+        self.level
     }
 
     /// Logs an event of the core.

@@ -2,7 +2,7 @@
 
 use super::explain::{self, At, hex};
 use super::{Level, Line, Notice};
-use crate::ike::error::Why;
+use crate::ike::error::{Severity, Why};
 use crate::ike::event::{Event, Phase1Event, Phase1Ref, Phase2Event, Phase2Ref, Role};
 use crate::sadb::{AddressPair, Mode, Protocol, SaId, SaParams};
 use crate::wire::registry::ExchangeType;
@@ -71,9 +71,11 @@ fn phase1(about: &Phase1Ref, what: &Phase1Event) -> Vec<Line> {
             let first = format!("{verb} new phase 1 negotiation: {}", between(&about.addresses, "<=>"));
             [info(first), info(format!("begin {mode} mode."))].concat()
         }
-        Phase1Event::Transition { from, to } => {
-            debug(format!("phase 1 with {} ({}): {from} -> {to}", At(about.addresses.remote), about.policy.name))
-        }
+        Phase1Event::Transition { from, to } => debug(format!(
+            "phase 1 with {} ({}): {from} -> {to}",
+            At(about.addresses.remote),
+            about.policy.name
+        )),
         Phase1Event::VendorId { name: Some(name), .. } => info(format!("received Vendor ID: {name}")),
         Phase1Event::VendorId { name: None, bytes } => {
             debug(format!("received unknown Vendor ID {}", hex(bytes)))
@@ -88,7 +90,11 @@ fn phase1(about: &Phase1Ref, what: &Phase1Event) -> Vec<Line> {
                 Line::about(peer, Level::Error, "failed to get valid proposal."),
             ];
             lines.extend(explain::mismatch(found).into_iter().map(|t| Line::about(peer, Level::Error, t)));
-            lines.push(Line::about(peer, Level::Error, "failed to pre-process ph1 packet (side: 1, status 1)."));
+            lines.push(Line::about(
+                peer,
+                Level::Error,
+                "failed to pre-process ph1 packet (side: 1, status 1).",
+            ));
             lines
         }
         Phase1Event::PeerRefused { notify, offer, authenticated } => {
@@ -99,6 +105,9 @@ fn phase1(about: &Phase1Ref, what: &Phase1Event) -> Vec<Line> {
             let level = if *authenticated && notify.is_error() { Level::Error } else { Level::Debug };
             let text = format!("notification {notify} received in informational exchange.");
             vec![Line::about(peer, level, text)]
+        }
+        Phase1Event::MessageRefused(why) => {
+            vec![Line::about(peer, level(why), explain::printable(&why.to_string()))]
         }
         Phase1Event::Retransmitted { transmissions } => {
             debug(format!("resend phase1 packet {cookies} ({transmissions})"))
@@ -111,28 +120,37 @@ fn phase1(about: &Phase1Ref, what: &Phase1Event) -> Vec<Line> {
         }
         Phase1Event::Established { certificate, weaknesses, .. } => {
             let mut lines = info(format!("ISAKMP-SA established {pair} spi:{cookies}"));
-            let subject = certificate.as_deref().map(explain::printable).unwrap_or_default();
-            lines.extend(weaknesses.iter().map(|weakness| {
-                Line::about(peer, Level::Warning, format!("weak certificate of {subject}: {weakness}"))
-            }));
+            let weak = explain::weak_certificate(certificate.as_deref(), weaknesses);
+            lines.extend(weak.map(|text| Line::about(peer, Level::Warning, text)));
             lines
         }
         Phase1Event::Failed(why) => phase1_failed(about, why),
         Phase1Event::InitialContact { phase1, phase2 } => {
-            let dropped = format!("INITIAL-CONTACT dropped {phase1} ISAKMP-SAs and {phase2} pairs of IPsec-SAs");
+            let dropped =
+                format!("INITIAL-CONTACT dropped {phase1} ISAKMP-SAs and {phase2} pairs of IPsec-SAs");
             vec![
                 Line::about(peer, Level::Info, "received INITIAL-CONTACT"),
                 Line::about(peer, Level::Debug, dropped),
             ]
         }
-        Phase1Event::Rekeying => info(format!("renegotiating phase1 to {peer} due to active phase2")),
-        Phase1Event::Expired => info(format!("ISAKMP-SA expired {pair} spi:{cookies}")),
-        Phase1Event::Deleted { by_peer: true } => [
-            info(format!("ISAKMP-SA expired {pair} spi:{cookies}")),
-            info(format!("ISAKMP-SA deleted {pair} spi:{cookies}")),
-        ]
-        .concat(),
-        Phase1Event::Deleted { by_peer: false } => info(format!("ISAKMP-SA deleted {pair} spi:{cookies}")),
+        Phase1Event::Rekeying | Phase1Event::Expired | Phase1Event::Deleted { .. } => {
+            phase1_ended(about, what)
+        }
+    }
+}
+
+/// The lines of an ISAKMP SA's end.
+fn phase1_ended(about: &Phase1Ref, what: &Phase1Event) -> Vec<Line> {
+    let sa = format!("{} spi:{}", pair(&about.addresses), about.cookies);
+    let expired = || info(format!("ISAKMP-SA expired {sa}"));
+    let deleted = || info(format!("ISAKMP-SA deleted {sa}"));
+    match what {
+        Phase1Event::Rekeying => {
+            info(format!("renegotiating phase1 to {} due to active phase2", about.addresses.remote.ip()))
+        }
+        Phase1Event::Deleted { by_peer: true } => [expired(), deleted()].concat(),
+        Phase1Event::Deleted { by_peer: false } => deleted(),
+        _ => expired(),
     }
 }
 
@@ -149,15 +167,15 @@ fn phase1_failed(about: &Phase1Ref, why: &Why) -> Vec<Line> {
     let peer = about.addresses.remote.ip();
     let error = |text: &str| Line::about(peer, Level::Error, text);
     match why {
-        Why::TimedOut { transmissions } => vec![
-            Line::new(Level::Error, format!("phase1 negotiation failed due to time up. {}", about.cookies)),
-            reason(format!(
-                "{} did not answer a message of phase 1 that was sent {transmissions} times; is an IKE daemon running \
-                 there, and does it hear UDP port {}?",
-                peer,
+        Why::TimedOut { hint, .. } => {
+            let first = format!("phase1 negotiation failed due to time up. {}", about.cookies);
+            let silent = format!(
+                "{why}; is an IKE daemon running on {peer}, and does UDP port {} reach it?",
                 about.addresses.remote.port()
-            )),
-        ],
+            );
+            let second = if hint.is_none() { silent } else { why.to_string() };
+            vec![Line::new(Level::Error, first), error(&explain::printable(&second))]
+        }
         Why::Verify(found) => {
             use crate::crypto::x509::Fault;
             let words = match found.fault() {
@@ -166,9 +184,29 @@ fn phase1_failed(about: &Phase1Ref, why: &Why) -> Vec<Line> {
                 Fault::Identity => "ID mismatched with subjectAltName.",
                 Fault::Signature => "Invalid SIG.",
             };
-            vec![error(words), error(&explain::printable(&found.to_string())), error("phase1 negotiation failed.")]
+            vec![
+                error(words),
+                error(&explain::printable(&found.to_string())),
+                error("phase1 negotiation failed."),
+            ]
         }
-        why => vec![error(&explain::printable(&why.to_string())), error("phase1 negotiation failed.")],
+        why => {
+            let why_level = level(why);
+            let text = explain::printable(&why.to_string());
+            vec![
+                Line::about(peer, why_level, text),
+                Line::about(peer, why_level, "phase1 negotiation failed."),
+            ]
+        }
+    }
+}
+
+/// The level of a reason; noise stays below what is logged by default.
+fn level(why: &Why) -> Level {
+    match why.severity() {
+        Severity::Noise => Level::Debug,
+        Severity::Warning => Level::Warning,
+        Severity::Error => Level::Error,
     }
 }
 
@@ -194,7 +232,11 @@ fn phase2(about: &Phase2Ref, what: &Phase2Event) -> Vec<Line> {
                 Line::about(peer, Level::Error, "no proposal chosen."),
             ];
             lines.extend(explain::mismatch(found).into_iter().map(|t| Line::about(peer, Level::Error, t)));
-            lines.push(Line::about(peer, Level::Error, "failed to pre-process ph2 packet (side: 1, status: 1)."));
+            lines.push(Line::about(
+                peer,
+                Level::Error,
+                "failed to pre-process ph2 packet (side: 1, status: 1).",
+            ));
             lines
         }
         Phase2Event::PeerRefused { notify, offer } => {
@@ -203,18 +245,20 @@ fn phase2(about: &Phase2Ref, what: &Phase2Event) -> Vec<Line> {
             why.extend(explain::refusal(peer, offer, true));
             refused(peer, first, why)
         }
-        Phase2Event::Retransmitted { transmissions } => {
-            debug(format!("resend phase2 packet {}:{} ({transmissions})", about.phase1.cookies, about.message_id))
-        }
+        Phase2Event::Retransmitted { transmissions } => debug(format!(
+            "resend phase2 packet {}:{} ({transmissions})",
+            about.phase1.cookies, about.message_id
+        )),
         Phase2Event::DuplicateAnswered => {
             debug(format!("the packet is retransmitted by {}.", At(addresses.remote)))
         }
         Phase2Event::ResponderLifetime { seconds } => {
             info(format!("received RESPONDER-LIFETIME: {seconds} seconds"))
         }
-        Phase2Event::Established(pair) => {
-            [&pair.inbound.0, &pair.outbound.0].into_iter().flat_map(|sa| info(established(sa, addresses))).collect()
-        }
+        Phase2Event::Established(pair) => [&pair.inbound.0, &pair.outbound.0]
+            .into_iter()
+            .flat_map(|sa| info(established(sa, addresses)))
+            .collect(),
         Phase2Event::Failed(why) => phase2_failed(about, why),
         Phase2Event::Rekeying(sa) | Phase2Event::Expired(sa) => info(format!(
             "IPsec-SA expired: {} spi={}({:#x})",
@@ -239,17 +283,16 @@ fn phase2_failed(about: &Phase2Ref, why: &Why) -> Vec<Line> {
     let traffic = explain::traffic(&about.selector);
     let peer = remote.ip();
     let first = match why {
-        Why::TimedOut { transmissions: 0 } => {
+        Why::Phase1TimedOut => {
             let ends = format!("{peer}->{}", local.ip());
             format!("phase2 negotiation failed due to time up waiting for phase1. ESP {ends} ")
         }
         Why::TimedOut { .. } => format!("{peer} give up to get IPsec-SA due to time up to wait."),
         _ => "phase2 negotiation failed.".to_owned(),
     };
-    vec![
-        Line::about(peer, Level::Error, first),
-        Line::about(peer, Level::Error, format!("no IPsec-SA for {traffic}: {}", explain::printable(&why.to_string()))),
-    ]
+    let level = if why.severity() == Severity::Noise { Level::Debug } else { Level::Error };
+    let second = format!("no IPsec-SA for {traffic}: {}", explain::printable(&why.to_string()));
+    vec![Line::about(peer, level, first), Line::about(peer, level, second)]
 }
 
 fn established(sa: &SaParams, addresses: &AddressPair) -> String {
@@ -260,11 +303,8 @@ fn established(sa: &SaParams, addresses: &AddressPair) -> String {
 /// `ESP/Tunnel 10.99.0.1[500]->10.99.0.2[500]`, in the direction of the SA.
 fn direction(sa: &SaId, addresses: &AddressPair, mode: Mode, udp: bool) -> String {
     let inbound = sa.dst == addresses.local.ip();
-    let (from, to) = if inbound {
-        (addresses.remote, addresses.local)
-    } else {
-        (addresses.local, addresses.remote)
-    };
+    let (from, to) =
+        if inbound { (addresses.remote, addresses.local) } else { (addresses.local, addresses.remote) };
     let udp = if udp { "UDP-" } else { "" };
     let mode = match mode {
         Mode::Tunnel => "Tunnel",

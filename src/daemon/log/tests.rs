@@ -12,9 +12,7 @@ use crate::crypto::secret::Secret;
 use crate::crypto::x509::Weakness;
 use crate::ike::error::Why;
 use crate::ike::event::{Event, Phase1Event, Phase1Id, Phase1Ref, Phase2Event, Phase2Ref, Role};
-use crate::ike::policy::{
-    Identity, MyIdentity, NatTraversal, Padding, Phase1Policy, SourceRef,
-};
+use crate::ike::policy::{Identity, MyIdentity, NatTraversal, Padding, Phase1Policy, SourceRef};
 use crate::ike::proposal::{Difference, Mismatch, Offer};
 use crate::sadb::{
     AddressPair, Inbound, Lifetime, Mode, Outbound, Prefix, Protocol, SaKeys, SaPair, SaParams, Selector, Spi,
@@ -81,7 +79,12 @@ fn pair() -> Box<SaPair> {
         src: src.parse().expect("an address"),
         dst: dst.parse().expect("an address"),
         mode: Mode::Tunnel,
-        keys: SaKeys { cipher: None, cipher_key: Secret::new(Vec::new()), auth: None, auth_key: Secret::new(Vec::new()) },
+        keys: SaKeys {
+            cipher: None,
+            cipher_key: Secret::new(Vec::new()),
+            auth: None,
+            auth_key: Secret::new(Vec::new()),
+        },
         soft: Lifetime::default(),
         hard: Lifetime::default(),
         replay_window: 64,
@@ -128,7 +131,12 @@ fn racoon_says_what_racoon_says() {
     let p1 = |what| Event::Phase1(phase1(Role::Responder), what);
     let p2 = |what| Event::Phase2(phase2(Role::Initiator), what);
     let identity = || Identity::Fqdn("b.example".to_owned());
-    let up = Phase1Event::Established { my_id: identity(), peer_id: identity(), certificate: None, weaknesses: vec![] };
+    let up = Phase1Event::Established {
+        my_id: identity(),
+        peer_id: identity(),
+        certificate: None,
+        weaknesses: vec![],
+    };
     let events = [
         p1(Phase1Event::Started { exchange: ExchangeType::IDENTITY_PROTECTION }),
         p1(Phase1Event::VendorId { name: Some("DPD"), bytes: Vec::new() }),
@@ -166,7 +174,10 @@ fn isakmpd_says_what_isakmpd_says() {
             },
         ),
         Event::Phase2(phase2(Role::Initiator), Phase2Event::Established(pair())),
-        Event::Phase1(phase1(Role::Initiator), Phase1Event::Failed(Why::TimedOut { transmissions: 6 })),
+        Event::Phase1(
+            phase1(Role::Initiator),
+            Phase1Event::Failed(Why::TimedOut { transmissions: 6, hint: None }),
+        ),
     ];
     let lines: Vec<_> = events.iter().flat_map(|e| written(Dialect::Isakmpd, e, Level::Info)).collect();
     assert_eq!(
@@ -209,7 +220,10 @@ fn a_refusal_by_the_peer_shows_our_offer_and_what_it_is_worth() {
     let event = Event::Phase1(phase1(Role::Initiator), refused);
     for dialect in [Dialect::Racoon, Dialect::Isakmpd] {
         let text = written(dialect, &event, Level::Info).join("\n");
-        assert!(text.contains("we offered 1 of 1: blowfish-128/sha1/rsasig/modp1024 (racoon.conf:19:2)"), "{text}");
+        assert!(
+            text.contains("we offered 1 of 1: blowfish-128/sha1/rsasig/modp1024 (racoon.conf:19:2)"),
+            "{text}"
+        );
         assert!(text.contains("not authenticated"), "{text}");
     }
 }
@@ -232,7 +246,7 @@ fn strangers_cannot_fill_the_log() {
         for what in [
             Phase1Event::Started { exchange: ExchangeType::IDENTITY_PROTECTION },
             Phase1Event::ProposalRefused(mismatch()),
-            Phase1Event::Failed(Why::TimedOut { transmissions: 1 }),
+            Phase1Event::Failed(Why::TimedOut { transmissions: 1, hint: None }),
         ] {
             logger.event(Instant::ZERO, &Event::Phase1(about.clone(), what));
         }

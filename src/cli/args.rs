@@ -1,0 +1,160 @@
+//! The command line of `coati`.
+
+use std::ffi::OsString;
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+
+use crate::daemon::control::DEFAULT_PATH;
+
+/// An IKEv1 keying daemon that reads racoon's and OpenBSD's files.
+#[derive(Parser, Debug)]
+#[command(name = "coati", version, about, max_term_width = 100)]
+pub(super) struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub(super) verb: Verb,
+}
+
+#[derive(Subcommand, Debug)]
+pub(super) enum Verb {
+    /// Run as a gateway, in the foreground
+    Run(Run),
+    /// Check configuration files and say what is wrong, with file, line and column
+    Check(Check),
+    /// Show ISAKMP SAs, IPsec SAs and the last failures of the running daemon
+    Status {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        socket: Socket,
+    },
+    /// Negotiate a connection now
+    Connect {
+        /// Its name, as `coati status` and the log show it
+        name: String,
+        #[command(flatten)]
+        socket: Socket,
+    },
+    /// Delete the SAs of a connection
+    Disconnect {
+        /// Its name
+        name: String,
+        #[command(flatten)]
+        socket: Socket,
+    },
+    /// Read the configuration again; where it is wrong the old one stays
+    Reload(Socket),
+    /// Delete all SAs and end the daemon
+    Shutdown(Socket),
+    /// Show two gateways, a tunnel and a ping through it, on this machine
+    Demo(Demo),
+    /// Dump SAs (-D) and policies (-DP) of the running daemon, as setkey does
+    #[command(disable_help_flag = true)]
+    Setkey {
+        /// -D, -DP
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
+    /// Show flows and SAs of the running daemon (-sa), as ipsecctl does
+    #[command(disable_help_flag = true)]
+    Ipsecctl {
+        /// -sa, -sf, -ss
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
+    /// racoon's own command line (not built yet)
+    #[command(disable_help_flag = true, hide = true)]
+    Racoon {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
+    /// racoonctl's own command line (not built yet)
+    #[command(disable_help_flag = true, hide = true)]
+    Racoonctl {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
+    /// isakmpd's own command line (not built yet)
+    #[command(disable_help_flag = true, hide = true)]
+    Isakmpd {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
+}
+
+/// Which daemon.
+#[derive(Args, Debug)]
+pub(super) struct Socket {
+    /// The daemon's control socket
+    #[arg(long, value_name = "PATH", default_value = DEFAULT_PATH)]
+    pub(super) control: PathBuf,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct Run {
+    /// Run with this racoon.conf
+    #[arg(long, value_name = "FILE", required_unless_present = "ipsec_conf", conflicts_with = "ipsec_conf")]
+    pub(super) racoon: Option<PathBuf>,
+    /// Load these policies, written for setkey
+    #[arg(long, value_name = "FILE", requires = "racoon")]
+    pub(super) setkey: Option<PathBuf>,
+    /// Run with this OpenBSD ipsec.conf
+    #[arg(long, value_name = "FILE")]
+    pub(super) ipsec_conf: Option<PathBuf>,
+    /// Where ca, certs and private are
+    #[arg(long, value_name = "DIR", default_value = "/etc/isakmpd")]
+    pub(super) isakmpd_dir: PathBuf,
+    #[command(flatten)]
+    pub(super) socket: Socket,
+    /// The name of the TUN device [default: chosen by the system]
+    #[arg(long, value_name = "NAME")]
+    pub(super) tun: Option<String>,
+    /// Listen on this address; may be repeated [default: what the files say, else all]
+    #[arg(long, value_name = "ADDR")]
+    pub(super) listen: Vec<IpAddr>,
+    /// ISAKMP port
+    #[arg(long, value_name = "N", default_value_t = 500)]
+    pub(super) port: u16,
+    /// NAT-T port; 0 turns NAT traversal off
+    #[arg(long, value_name = "N", default_value_t = 4500)]
+    pub(super) natt_port: u16,
+    /// Log more; twice logs everything
+    #[arg(short = 'd', long = "debug", action = ArgAction::Count)]
+    pub(super) debug: u8,
+    /// How log lines look
+    #[arg(long, value_enum, default_value_t = LogFormat::Plain)]
+    pub(super) log_format: LogFormat,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, ValueEnum, Debug)]
+pub(super) enum LogFormat {
+    /// As the daemon that the files are written for
+    Plain,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct Check {
+    /// The dialect of the files [default: told by each file's name]
+    #[arg(long = "as", value_name = "DIALECT")]
+    pub(super) dialect: Option<String>,
+    /// Do not open what a file names: certificates, keys, scripts, interfaces, host names
+    #[arg(long)]
+    pub(super) no_files: bool,
+    /// The files
+    #[arg(required = true)]
+    pub(super) files: Vec<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct Demo {
+    /// Leave both gateways running and say how to look at them and how to remove them
+    #[arg(long)]
+    pub(super) keep: bool,
+    /// Stay in one process, without network namespaces, also as root
+    #[arg(long)]
+    pub(super) in_process: bool,
+}

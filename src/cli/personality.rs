@@ -1,0 +1,25 @@
+//! The programs that this one stands in for, by the name it is called under.
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use super::{dumps, fail};
+
+/// The names.
+const NAMES: [&str; 5] = ["racoon", "racoonctl", "setkey", "isakmpd", "ipsecctl"];
+
+/// The personality of that name.
+pub(super) fn named(name: &str) -> Option<&'static str> {
+    NAMES.into_iter().find(|known| *known == name)
+}
+
+/// Runs as that program.
+pub(super) fn run(name: &str, arguments: &[OsString]) -> ExitCode {
+    match name {
+        "setkey" => dumps::setkey(arguments),
+        "ipsecctl" => dumps::ipsecctl(arguments),
+        "racoon" => fail(name, "not built yet: run `coati run --racoon FILE --setkey FILE` instead"),
+        "isakmpd" => fail(name, "not built yet: run `coati run --ipsec-conf FILE --isakmpd-dir DIR` instead"),
+        _ => fail(name, "not built yet: `coati status`, `connect`, `disconnect` and `reload` do the same"),
+    }
+}
