@@ -93,8 +93,9 @@ fn control(arguments: &[OsString]) -> Result<(PathBuf, Vec<String>), String> {
 
 /// The letters of all flags.
 fn letters(arguments: &[String]) -> Result<String, String> {
-    let flag =
-        |word: &String| word.strip_prefix('-').map(str::to_owned).ok_or(format!("unexpected '{word}'"));
+    let flag = |word: &String| {
+        word.strip_prefix('-').map(str::to_owned).ok_or_else(|| format!("unexpected '{word}'"))
+    };
     arguments.iter().map(flag).collect()
 }
 
