@@ -93,7 +93,22 @@ impl fmt::Display for Diagnostic {
 
 /// The line with tabs as they are (the caret line repeats them) and other control characters made harmless.
 fn show_line(line: &str) -> String {
-    line.chars().map(|c| if c.is_control() && c != '\t' { '\u{fffd}' } else { c }).collect()
+    let harmless = |c: char| if c.is_control() && c != '\t' { '\u{fffd}' } else { c };
+    hide_secret(line).chars().map(harmless).collect()
+}
+
+/// Stars for what follows the word `psk`, one a character so that the caret line fits: findings are logged.
+fn hide_secret(line: &str) -> String {
+    let is_word = |at: usize| {
+        let apart = |c: Option<char>| c.is_none_or(|c| !c.is_alphanumeric() && c != '_');
+        apart(line[..at].chars().next_back()) && apart(line[at + 3..].chars().next())
+    };
+    let Some((at, _)) = line.match_indices("psk").find(|(at, _)| is_word(*at)) else {
+        return line.to_owned();
+    };
+    let (shown, hidden) = line.split_at(at + 3);
+    let star = |c: char| if c.is_whitespace() { c } else { '*' };
+    shown.chars().chain(hidden.chars().map(star)).collect()
 }
 
 fn carets(span: &Span, column: u32) -> String {
@@ -167,6 +182,13 @@ mod tests {
             "racoon.conf:2:2: error: unknown statement `dh_grup`\n  \tdh_grup modp1024;\n  \t^^^^^^^\n  \
              help: did you mean `dh_group`?"
         );
+    }
+
+    #[test]
+    fn pre_shared_keys_are_not_shown() {
+        let file = SourceFile::new("f", "my_psk = \"a\"\nto 10.0.0.1 psk \"two words\" x");
+        let shown = Diagnostic::error(&file.span(36, 37), "unexpected `x`").to_string();
+        assert!(shown.contains("\n  to 10.0.0.1 psk **** ****** *\n"), "{shown}");
     }
 
     #[test]

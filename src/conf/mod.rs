@@ -4,6 +4,8 @@
 
 pub mod diagnostic;
 pub mod environment;
+pub mod ipsecconf;
+pub mod isakmpdconf;
 pub mod racoon;
 pub mod secrets;
 pub mod setkey;

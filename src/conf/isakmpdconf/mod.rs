@@ -1,0 +1,3 @@
+//! What isakmpd keeps under /etc/isakmpd.
+
+pub mod tree;
