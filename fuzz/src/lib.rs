@@ -2,3 +2,4 @@
 //! the committed corpus with any toolchain.
 
 pub mod wire_message;
+pub mod x509;
