@@ -7,5 +7,6 @@ pub mod daemon;
 pub mod ike;
 pub mod kernel;
 pub mod sadb;
+pub mod sys;
 pub mod time;
 pub mod wire;

@@ -13,7 +13,7 @@ use super::sad::{Half, SaTimer, Sad, Spent};
 use super::spd::Spd;
 use crate::crypto::CryptoProvider;
 use crate::crypto::random::Random;
-use crate::sadb::{Capabilities, KernelEvent, SaId};
+use crate::sadb::{Capabilities, Direction, FlowPolicy, KernelEvent, SaId, Selector};
 use crate::time::{Instant, Now};
 
 /// What the engine wants done. The driver takes all of it after each call that puts something in.
@@ -138,6 +138,11 @@ impl Engine {
     /// When [`handle_timeout`](Self::handle_timeout) has to be called.
     pub fn poll_timeout(&self) -> Option<Instant> {
         [self.sad.deadline(), self.spd.deadline()].into_iter().flatten().min()
+    }
+
+    /// The policy with that selector and direction.
+    pub fn policy(&self, selector: &Selector, direction: Direction) -> Option<&FlowPolicy> {
+        self.spd.get(selector, direction)
     }
 
     /// Packets that got no further.

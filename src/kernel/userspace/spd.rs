@@ -119,6 +119,11 @@ impl Spd {
         true
     }
 
+    /// The policy with that selector and direction.
+    pub(super) fn get(&self, selector: &Selector, direction: Direction) -> Option<&FlowPolicy> {
+        self.position(selector, direction).and_then(|at| self.rows.get(at)).map(|row| &row.policy)
+    }
+
     /// The policy for a packet on its way out.
     pub(super) fn outbound(&mut self, now: Now, packet: &Packet) -> Option<(usize, Action)> {
         self.find(now, Direction::Out, |selector| packet.is_sent_under(selector))

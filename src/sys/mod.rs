@@ -1,0 +1,10 @@
+//! The operating system: sockets, interfaces, routes. The only place with unsafe code, behind a safe interface.
+
+#![deny(unsafe_op_in_unsafe_fn, clippy::undocumented_unsafe_blocks)]
+
+pub mod interfaces;
+mod message;
+pub mod raw;
+mod readiness;
+pub mod route;
+pub mod udp;
