@@ -1,5 +1,6 @@
 //! What each fuzz target checks. The checks stand apart from libFuzzer, so that the tests of the crate can run them over
 //! the committed corpus with any toolchain.
 
+pub mod conf_ipsec;
 pub mod wire_message;
 pub mod x509;

@@ -23,8 +23,18 @@ use super::{Diagnostic, Environment};
 
 /// Reads a rules file whose text is already there: checks who may read and change it, then parses it.
 pub fn load(path: &Path, text: &str, env: &dyn Environment) -> Result<Rules, Vec<Diagnostic>> {
+    load_with(path, text, &[], env)
+}
+
+/// The same with macros from outside, which win over those of the same name in the file.
+pub fn load_with(
+    path: &Path,
+    text: &str,
+    defines: &[(String, String)],
+    env: &dyn Environment,
+) -> Result<Rules, Vec<Diagnostic>> {
     if env.is_open() {
         parser::check_file(path, env).map_err(|why| vec![Diagnostic::general(why)])?;
     }
-    parse(&path.display().to_string(), text, &[], env)
+    parse(&path.display().to_string(), text, defines, env)
 }

@@ -1,5 +1,6 @@
 //! OpenBSD's ipsec.conf.
 
+mod fuzz_corpus;
 mod round_trip;
 mod show;
 mod tree;
@@ -7,7 +8,7 @@ mod world;
 
 use std::path::{Path, PathBuf};
 
-use coati::conf::ipsecconf::{load, resolve};
+use coati::conf::ipsecconf::{Secrets, load, load_with, print, resolve};
 use coati::conf::{Environment, diagnostic};
 use coati::ike::policy::Policy;
 use world::World;
@@ -88,4 +89,39 @@ fn nothing_is_opened_when_files_are_not_to_be() {
     let resolved = resolve(&rules, Some(Path::new("/nowhere")), &env).expect("resolves");
     assert_eq!(resolved.policy.phase1.len(), 1);
     assert!(resolved.policy.phase1[0].credential.is_none());
+}
+
+#[test]
+fn macros_from_outside_win() {
+    let text = "peer = \"10.0.0.1\"\nike from 10.99.0.2 to $peer\n";
+    let defines = [("peer".to_owned(), "10.0.0.9".to_owned())];
+    let rules = load_with(Path::new("f"), text, &defines, &coati::conf::NoFiles).expect("parses");
+    assert_eq!(print(&rules, Secrets::Redacted), "ike from 10.99.0.2 to 10.0.0.9\n");
+}
+
+/// The tutorial's rule, so that a refusal names the words that allow what was refused.
+#[test]
+fn a_mismatch_names_line_and_words() {
+    let text = "# B\n\nike esp from 192.168.2.0/24 to 192.168.1.0/24 peer 10.99.0.1 \\\n\tmain group modp1024 psk x\n";
+    let (_, policy) = meaning("ipsec.conf", text, &world("ipsec.conf", text)).expect("a policy");
+    let group = &policy.phase1[0].transforms[0].group.at;
+    assert_eq!(format!("allowed: {} ({group})", group.text), "allowed: group modp1024 (ipsec.conf:4:7)");
+}
+
+#[test]
+fn the_example_is_right() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("conf/ipsec.conf");
+    let text = std::fs::read_to_string(path).expect("the example");
+    let uncommented: String = text
+        .lines()
+        .map(|line| match line.strip_prefix('#') {
+            Some(rule) if rule.starts_with("ike ") || rule.starts_with('\t') => format!("{rule}\n"),
+            _ => format!("{line}\n"),
+        })
+        .collect();
+    for text in [text, uncommented] {
+        let (warnings, policy) =
+            meaning("ipsec.conf", &text, &coati::conf::NoFiles).expect("the example is right");
+        assert!(warnings.is_empty() || policy.phase2.len() > 1, "{warnings}");
+    }
 }
