@@ -72,7 +72,12 @@ impl MessageCipher {
 }
 
 /// Fills up to the block. With a length octet there is always at least one octet of padding.
-fn pad(body: &mut Vec<u8>, block: usize, padding: Padding, random: &mut dyn Random) -> Result<(), RandomError> {
+fn pad(
+    body: &mut Vec<u8>,
+    block: usize,
+    padding: Padding,
+    random: &mut dyn Random,
+) -> Result<(), RandomError> {
     let missing = (block - body.len() % block) % block;
     let mut len = if missing == 0 && padding.length_octet.is_some() { block } else { missing };
     if padding.random_extra > 0 {

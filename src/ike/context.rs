@@ -1,6 +1,7 @@
 //! What a state may use while it reacts, and the queues its reactions go to.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::net::IpAddr;
 
 use super::endpoint::{JobId, Transmit};
 use super::error::Why;
@@ -12,7 +13,7 @@ use crate::crypto::CryptoProvider;
 use crate::crypto::job::CryptoJob;
 use crate::crypto::random::Random;
 use crate::crypto::secret::Secret;
-use crate::sadb::{AddressPair, Request, RequestId};
+use crate::sadb::{AddressPair, Protocol, Request, RequestId};
 use crate::time::Now;
 use crate::wire::natt;
 
@@ -26,8 +27,11 @@ pub(super) enum JobOwner {
 /// Whose request it is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum RequestOwner {
-    /// A quick mode that waits for an SPI or an installation.
+    /// A quick mode that waits for an installation.
     Quick(QuickId),
+    /// A quick mode that waits for an SPI of this protocol at this address, which has to be given back if nobody
+    /// waits any more.
+    Spi(QuickId, Protocol, IpAddr),
     /// A pair that starts to send.
     Pair(PairId),
     /// Nobody waits; the name is for the log, if it fails.

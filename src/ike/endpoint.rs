@@ -1,16 +1,38 @@
 //! The endpoint: demultiplexing, queues, `handle_*` and `poll_*`. The only public type that mutates.
 
+mod commands;
+mod connections;
+mod datagrams;
+mod informational;
+mod kernel;
+mod pairs;
+mod quick;
+mod sas;
+mod snapshot;
+mod timeouts;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
-use super::event::Event;
+use connections::Pending;
+use snapshot::Failure;
+
+use super::context::{Context, JobOwner, Output};
+use super::event::{Event, Phase1Id};
+use super::phase1::{HalfOpenTable, Phase1};
+use super::phase2::{Pair, PairId, Quick, QuickId};
 use super::policy::Policy;
-use super::status::Status;
+use super::timer::Timer;
 use crate::crypto::CryptoProvider;
 use crate::crypto::job::{CryptoJob, CryptoResult};
 use crate::crypto::random::Random;
-use crate::sadb::{KernelEvent, Request, RequestId};
+use crate::crypto::secret::Secret;
+use crate::sadb::{Request, RequestId, SaId};
 use crate::time::{Instant, Now};
+use crate::wire::header::{CookiePair, MessageId};
 
 /// Where a datagram came from and arrived.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -56,11 +78,24 @@ pub enum Refused {
     NoSuchConnection(String),
     /// No SA with that peer.
     NoSuchPeer(IpAddr),
-    /// The connection's peer is unknown, so that nobody can be called.
+    /// The connection's peer or our address towards it is unknown, so that nobody can be called.
     NoAddress(String),
     /// The endpoint is shutting down.
     ShuttingDown,
 }
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoSuchConnection(name) => write!(f, "no connection is called {name}"),
+            Self::NoSuchPeer(address) => write!(f, "nothing is shared with {address}"),
+            Self::NoAddress(name) => write!(f, "connection {name} has no address to call"),
+            Self::ShuttingDown => f.write_str("the daemon is shutting down"),
+        }
+    }
+}
+
+impl std::error::Error for Refused {}
 
 /// What an endpoint is made with.
 pub struct EndpointConfig {
@@ -76,6 +111,12 @@ pub struct EndpointConfig {
     pub half_open_limit: usize,
 }
 
+impl fmt::Debug for EndpointConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EndpointConfig").field("isakmp_port", &self.isakmp_port).finish_non_exhaustive()
+    }
+}
+
 /// Names a crypto job.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct JobId(pub u64);
@@ -83,51 +124,168 @@ pub struct JobId(pub u64);
 /// The next deadline's kind, for debugging.
 pub type TimerReason = &'static str;
 
-/// The core. See the crate's documentation for the run loop: one input, drain every `poll_*`, next input.
-pub struct Endpoint {}
+/// A phase 1 with one peer is not begun within this time of the last one, unless that one has failed: isakmpd ignores
+/// it as long as its own side of the older exchange lives.
+const PHASE1_SPACING: Duration = Duration::from_secs(120);
+
+/// The core. One input, then drain every `poll_*`, then the next input:
+///
+/// - `handle_datagram`, `handle_timeout`, `handle_kernel`, `handle_crypto`, `handle_command` take one input each;
+/// - `poll_transmit`, `poll_kernel`, `poll_crypto`, `poll_event` give what has to be done, oldest first;
+/// - `poll_timeout` says when `handle_timeout` is due at the latest.
+///
+/// `Now.mono` must never go back. Two endpoints made with equal seeds, policies and inputs give equal outputs.
+pub struct Endpoint {
+    core: Core,
+    phase1: BTreeMap<Phase1Id, Phase1>,
+    /// Half of a key is filled by the peer: a map with a secret hash. An initiator that waits for message 2 is under
+    /// its own cookie and zero.
+    by_cookies: HashMap<CookiePair, Phase1Id>,
+    by_remote: BTreeMap<IpAddr, BTreeSet<Phase1Id>>,
+    half_open: HalfOpenTable,
+    quick: BTreeMap<QuickId, Quick>,
+    /// Message IDs are the peer's choice: a map with a secret hash.
+    quick_by_id: HashMap<(Phase1Id, MessageId), QuickId>,
+    pairs: BTreeMap<PairId, Pair>,
+    /// Outbound SPIs are the peer's choice: a map with a secret hash.
+    by_sa: HashMap<SaId, PairId>,
+    pending: Vec<Pending>,
+    /// Peers that have been told INITIAL-CONTACT.
+    contacted: BTreeSet<IpAddr>,
+    /// When the last phase 1 with a peer was begun by us.
+    last_begun: BTreeMap<IpAddr, Instant>,
+    /// When a refused stranger was last worth a line in the log.
+    complaints: BTreeMap<IpAddr, Instant>,
+    failures: VecDeque<Failure>,
+    counters: BTreeMap<&'static str, u64>,
+    draining: bool,
+    drained: bool,
+}
+
+/// What a [`Context`] is made of; apart from the tables, so that both can be borrowed.
+struct Core {
+    provider: CryptoProvider,
+    random: Box<dyn Random>,
+    policy: Arc<Policy>,
+    isakmp_port: u16,
+    natt_port: Option<u16>,
+    out: Output,
+}
+
+impl Core {
+    fn context(&mut self, now: Now) -> Context<'_> {
+        Context {
+            now,
+            provider: self.provider,
+            random: &mut *self.random,
+            timers: &self.policy.timers,
+            natt_port: self.natt_port,
+            out: &mut self.out,
+        }
+    }
+}
+
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Endpoint")
+            .field("phase1", &self.phase1.len())
+            .field("half_open", &self.half_open.len())
+            .field("quick", &self.quick.len())
+            .field("pairs", &self.pairs.len())
+            .finish_non_exhaustive()
+    }
+}
 
 impl Endpoint {
-    /// An endpoint with `policy`; its active connections start at the first `handle_timeout`.
-    pub fn new(_config: EndpointConfig, _policy: Arc<Policy>, _now: Now) -> Self {
-        Self {}
+    /// An endpoint with `policy`: asks the kernel for its flows at once, and starts its active connections at the
+    /// first `handle_timeout`.
+    pub fn new(config: EndpointConfig, policy: Arc<Policy>, now: Now) -> Self {
+        let EndpointConfig { provider, mut random, isakmp_port, natt_port, half_open_limit } = config;
+        let mut key = vec![0; 32];
+        // A source that fails here fails again where an exchange needs it, and is told there.
+        let _ = random.secret(&mut key);
+        let core = Core { provider, random, policy, isakmp_port, natt_port, out: Output::default() };
+        let mut endpoint = Self {
+            core,
+            phase1: BTreeMap::new(),
+            by_cookies: HashMap::new(),
+            by_remote: BTreeMap::new(),
+            half_open: HalfOpenTable::new(half_open_limit, Secret::new(key)),
+            quick: BTreeMap::new(),
+            quick_by_id: HashMap::new(),
+            pairs: BTreeMap::new(),
+            by_sa: HashMap::new(),
+            pending: Vec::new(),
+            contacted: BTreeSet::new(),
+            last_begun: BTreeMap::new(),
+            complaints: BTreeMap::new(),
+            failures: VecDeque::new(),
+            counters: BTreeMap::new(),
+            draining: false,
+            drained: false,
+        };
+        endpoint.install_flows();
+        endpoint.core.out.timers.set(Timer::CheckConnections, now.mono);
+        endpoint
     }
-    /// A datagram arrived.
-    pub fn handle_datagram(&mut self, _now: Now, _meta: DatagramMeta, _bytes: &[u8]) {}
-    /// The deadline of [`poll_timeout`](Self::poll_timeout) may have passed; spurious calls do nothing.
-    pub fn handle_timeout(&mut self, _now: Now) {}
-    /// The kernel said something.
-    pub fn handle_kernel(&mut self, _now: Now, _event: KernelEvent) {}
-    /// A job is done; a state that is gone ignores its answer.
-    pub fn handle_crypto(&mut self, _now: Now, _id: JobId, _result: CryptoResult) {}
-    /// An operator asks for something.
-    ///
-    /// # Errors
-    /// [`Refused`] says why nothing was changed.
-    pub fn handle_command(&mut self, _now: Now, _command: Command) -> Result<(), Refused> {
-        Ok(())
+
+    /// The result of a job; a state that is gone ignores it.
+    pub fn handle_crypto(&mut self, now: Now, id: JobId, result: CryptoResult) {
+        match self.core.out.job_owners.remove(&id) {
+            Some(JobOwner::Phase1(id)) => self.phase1_crypto(now, id, result),
+            Some(JobOwner::Quick(id)) => self.quick_crypto(now, id, result),
+            None => {}
+        }
     }
+
     /// The next datagram to send.
     pub fn poll_transmit(&mut self) -> Option<Transmit> {
-        None
+        self.core.out.transmits.pop_front()
     }
+
     /// The next kernel request.
     pub fn poll_kernel(&mut self) -> Option<(RequestId, Request)> {
-        None
+        self.core.out.requests.pop_front()
     }
+
     /// The next piece of public-key work.
     pub fn poll_crypto(&mut self) -> Option<(JobId, CryptoJob)> {
-        None
+        self.core.out.jobs.pop_front()
     }
+
     /// The next event.
     pub fn poll_event(&mut self) -> Option<Event> {
-        None
+        self.core.out.events.pop_front()
     }
+
     /// When to call [`handle_timeout`](Self::handle_timeout), and why.
     pub fn poll_timeout(&self) -> Option<(Instant, TimerReason)> {
-        None
+        self.core.out.timers.next().map(|(at, timer)| (at, timer.reason()))
     }
-    /// Everything it holds.
-    pub fn status(&self, _now: Now) -> Status {
-        Status::default()
+
+    /// Whether nothing is held, awaited or queued: after everything has ended, nothing may be left.
+    pub fn is_idle(&self) -> bool {
+        self.phase1.is_empty()
+            && self.half_open.len() == 0
+            && self.quick.is_empty()
+            && self.pairs.is_empty()
+            && self.pending.is_empty()
+            && self.by_cookies.is_empty()
+            && self.by_remote.is_empty()
+            && self.quick_by_id.is_empty()
+            && self.by_sa.is_empty()
+            && self.core.out.request_owners.is_empty()
+            && self.core.out.job_owners.is_empty()
+    }
+
+    fn install_flows(&mut self) {
+        for flow in self.core.policy.flows.clone() {
+            let owner = super::context::RequestOwner::Nobody("install a policy");
+            self.core.out.request(owner, Request::InstallPolicy(flow));
+        }
+    }
+
+    fn count(&mut self, what: &'static str) {
+        *self.counters.entry(what).or_insert(0) += 1;
     }
 }

@@ -164,6 +164,8 @@ pub enum Why {
         /// The last thing that arrived instead of an answer: a reason of ours for dropping it, or the peer's notify.
         hint: Option<Box<Why>>,
     },
+    /// Our proof by pre-shared key has no answer.
+    AuthenticationUnanswered,
     /// No phase 1 came in time.
     Phase1TimedOut,
     /// The phase 1 it depends on has failed.
@@ -217,9 +219,14 @@ impl Why {
             | Self::Requested
             | Self::TooSoon => Severity::Noise,
             Self::DoesNotDecrypt { pre_shared_key, .. } | Self::HashMismatch { pre_shared_key, .. } => {
-                if *pre_shared_key { Severity::Error } else { Severity::Noise }
+                if *pre_shared_key {
+                    Severity::Error
+                } else {
+                    Severity::Noise
+                }
             }
             Self::TimedOut { .. }
+            | Self::AuthenticationUnanswered
             | Self::Phase1TimedOut
             | Self::Phase1Failed
             | Self::PeerDead
@@ -261,7 +268,9 @@ impl fmt::Display for Why {
             Self::NoRandom => f.write_str("the random source failed"),
             Self::Kernel(error) => write!(f, "the kernel refused: {error}"),
             Self::NoPreSharedKey => f.write_str("there is no pre-shared key for this peer"),
-            Self::NoCredential => f.write_str("no certificate and private key of ours are configured for this peer"),
+            Self::NoCredential => {
+                f.write_str("no certificate and private key of ours are configured for this peer")
+            }
             Self::NotBuilt(what) => write!(f, "this build has no {what}"),
             Self::BadIdentity(id) => write!(f, "an identity of type {id} cannot be used here"),
             Self::IdentityRefused { got, expected } => {
@@ -270,17 +279,29 @@ impl fmt::Display for Why {
             Self::NoProposalChosen => f.write_str("no proposal was acceptable"),
             Self::AnswerNotOffered => f.write_str("the peer's answer contains what was never offered"),
             Self::NoConnection { selector, nearest: None } => {
-                write!(f, "the peer asks for {selector} (ours, then its own), and no connection with it is configured")
+                write!(
+                    f,
+                    "the peer asks for {selector} (ours, then its own), and no connection with it is configured"
+                )
             }
             Self::NoConnection { selector, nearest: Some(nearest) } => {
                 let (near, at) = &**nearest;
-                write!(f, "the peer asks for {selector} (ours, then its own); the nearest that is configured is ")?;
+                write!(
+                    f,
+                    "the peer asks for {selector} (ours, then its own); the nearest that is configured is "
+                )?;
                 write!(f, "{near} ({at})")
             }
-            Self::IdentitiesChanged => f.write_str("the peer answered with other phase 2 identities than were sent"),
+            Self::IdentitiesChanged => {
+                f.write_str("the peer answered with other phase 2 identities than were sent")
+            }
             Self::NoPhase2Policy(selector) => write!(f, "no phase 2 configuration is for {selector}"),
-            Self::PfsPayload { expected: true } => f.write_str("PFS was agreed, but the KE payload is missing"),
-            Self::PfsPayload { expected: false } => f.write_str("a KE payload came although no PFS was agreed"),
+            Self::PfsPayload { expected: true } => {
+                f.write_str("PFS was agreed, but the KE payload is missing")
+            }
+            Self::PfsPayload { expected: false } => {
+                f.write_str("a KE payload came although no PFS was agreed")
+            }
             Self::Reflected => f.write_str("the message is our own, sent back"),
             Self::ForeignSpi => f.write_str("it names an SA that is not the sender's"),
             Self::Unauthenticated(notify) => write!(f, "notify {notify} is not authenticated"),
@@ -292,6 +313,9 @@ impl fmt::Display for Why {
             Self::TimedOut { transmissions, hint: Some(hint) } => {
                 write!(f, "no usable answer after {transmissions} transmissions; what came last: {hint}")
             }
+            Self::AuthenticationUnanswered => f.write_str(
+                "nothing: the pre-shared keys probably differ, and a peer does not answer a wrong one",
+            ),
             Self::Phase1TimedOut => f.write_str("no ISAKMP SA came up in time"),
             Self::Phase1Failed => f.write_str("the ISAKMP SA it needs could not be negotiated"),
             Self::TooSoon => f.write_str("a phase 1 with this peer began less than two minutes ago"),

@@ -4,12 +4,14 @@
 //! proved itself; it answers an exact duplicate of the message it answered last, and nothing else.
 
 use super::context::{Context, Output};
+use super::endpoint::DatagramMeta;
+use super::policy::Timers;
 use super::timer::Timer;
 use crate::crypto::CryptoProvider;
 use crate::crypto::alg::HashAlgorithm;
 use crate::sadb::AddressPair;
 use crate::time::Now;
-use super::policy::Timers;
+use crate::wire::header::Header;
 
 /// SHA-256 of a datagram: enough to know it again.
 pub(super) type Digest = Vec<u8>;
@@ -17,6 +19,15 @@ pub(super) type Digest = Vec<u8>;
 /// The digest of a datagram.
 pub(super) fn digest(provider: &CryptoProvider, datagram: &[u8]) -> Digest {
     provider.hash(HashAlgorithm::Sha2_256).map_or_else(|| datagram.to_vec(), |hash| hash.digest(&[datagram]))
+}
+
+/// A message as it arrived.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Received<'a> {
+    pub(super) meta: DatagramMeta,
+    pub(super) header: Header,
+    pub(super) datagram: &'a [u8],
+    pub(super) digest: &'a Digest,
 }
 
 /// What is remembered of the last step of an exchange.
@@ -54,6 +65,11 @@ impl Exchange {
         if let (Some(timer), Some(gap)) = (timer, ctx.timers.retransmit.first()) {
             ctx.out.timers.set(timer, ctx.now.mono + *gap);
         }
+    }
+
+    /// What was sent is answered: it is not the answer to what comes next.
+    pub(super) fn forget_sent(&mut self) {
+        self.sent.clear();
     }
 
     /// Remembers the message that the last one sent answers.

@@ -130,7 +130,13 @@ pub struct KeyMatInput<'a> {
 
 /// `KEYMAT = K1 | K2 | ...` with `K1 = prf(SKEYID_d, [g(qm)^xy |] protocol | SPI | Ni_b | Nr_b)` and
 /// `Kn = prf(SKEYID_d, Kn-1 | [g(qm)^xy |] protocol | SPI | Ni_b | Nr_b)` (RFC 2409 section 5.5).
-pub fn keymat(prf: &dyn Hash, skeyid: &Skeyid, input: KeyMatInput<'_>, spi: Spi, octets: usize) -> Secret<Vec<u8>> {
+pub fn keymat(
+    prf: &dyn Hash,
+    skeyid: &Skeyid,
+    input: KeyMatInput<'_>,
+    spi: Spi,
+    octets: usize,
+) -> Secret<Vec<u8>> {
     let key = prf.hmac_key(skeyid.d.expose());
     let g_xy = input.g_qm_xy.map_or(&[][..], |g| g.expose());
     let (protocol, spi) = ([input.protocol], spi.octets());

@@ -4,9 +4,21 @@
 //! gives datagrams, kernel requests, jobs, events and its next deadline. It reads no clock, opens no socket, never
 //! waits and never logs above debug.
 
+mod cbc;
+mod context;
+mod dpd;
 pub mod endpoint;
 pub mod error;
 pub mod event;
+mod exchange;
+mod identity;
+mod informational;
+pub mod keys;
+mod nat_traversal;
+mod phase1;
+mod phase2;
 pub mod policy;
+pub mod proof;
 pub mod proposal;
 pub mod status;
+mod timer;

@@ -147,6 +147,8 @@ pub struct Phase1Policy {
     pub remote: Option<IpAddr>,
     /// Its port, 500 unless configured.
     pub remote_port: u16,
+    /// Its NAT-T port, 4500 unless configured.
+    pub remote_natt_port: u16,
     /// Our address towards it, where configured.
     pub local: Option<IpAddr>,
     /// Who we say we are.
@@ -308,6 +310,22 @@ impl Policy {
 }
 
 impl Phase2Policy {
+    /// A policy that allows nothing.
+    pub(super) fn nothing() -> Self {
+        let at = SourceRef::built_in("nothing");
+        Self {
+            name: String::new(),
+            at: at.clone(),
+            local: TrafficMatch::Any,
+            remote: TrafficMatch::Any,
+            phase1: None,
+            transforms: Vec::new(),
+            pfs: Sourced::new(PfsRule::Exactly(None), at.clone()),
+            seconds: Sourced::new(Bounds::exact(0), at),
+            kilobytes: None,
+        }
+    }
+
     /// How many of peer, local and remote are named, or `None` when one of them differs.
     fn specificity(&self, selector: &Selector, phase1: &str) -> Option<u8> {
         let peer = match &self.phase1 {

@@ -52,7 +52,12 @@ pub struct Selection1 {
 /// Everything `policy` allows, as an initiator offers it.
 pub fn offer(policy: &Phase1Policy) -> SecurityAssociation {
     let transforms = (1u8..).zip(&policy.transforms).map(|(number, t)| emit_transform(number, t)).collect();
-    SecurityAssociation::ipsec(vec![Proposal { number: 1, protocol: ProtocolId::ISAKMP, spi: Vec::new(), transforms }])
+    SecurityAssociation::ipsec(vec![Proposal {
+        number: 1,
+        protocol: ProtocolId::ISAKMP,
+        spi: Vec::new(),
+        transforms,
+    }])
 }
 
 /// What [`offer`] says, in words and with its places.
@@ -96,7 +101,10 @@ pub fn select(offered: &SecurityAssociation, policy: &Phase1Policy) -> Result<Se
 ///
 /// # Errors
 /// The differences to the nearest of ours, when the peer answers with something we never offered.
-pub fn accept(answer: &SecurityAssociation, policy: &Phase1Policy) -> Result<Phase1Algorithms, Box<Mismatch>> {
+pub fn accept(
+    answer: &SecurityAssociation,
+    policy: &Phase1Policy,
+) -> Result<Phase1Algorithms, Box<Mismatch>> {
     let count: usize = answer.proposals.iter().map(|p| p.transforms.len()).sum();
     let selection = select(answer, policy)?;
     if count == 1 {
@@ -148,7 +156,13 @@ fn compare(
     let mut c = Comparison::new(index);
     c.expect(transform.id == KEY_IKE, "transform ID", transform.id, "1 (KEY_IKE)", &ours.at);
     if let Some((class, fault)) = read.fault {
-        c.expect(false, "attribute", format!("{}, which {fault}", Class(class)), "well-formed attributes", &ours.at);
+        c.expect(
+            false,
+            "attribute",
+            format!("{}, which {fault}", Class(class)),
+            "well-formed attributes",
+            &ours.at,
+        );
     }
     if let Some(class) = read.unknown(&KNOWN) {
         c.expect(false, "attribute", Class(class), "no such attribute", &ours.at);
@@ -170,7 +184,8 @@ fn compare(
     let group = read.get_u16(Class::GROUP_DESCRIPTION.0);
     let fits = group == Some(ours.group.value.number());
     c.expect(fits, "GROUP_DESCRIPTION", or_none(group.map(group_text)), ours.group.value, &ours.group.at);
-    let seconds = read.seconds.map_or(Verdict::Accept(ours.seconds.value.offer), |s| ours.seconds.value.judge(s));
+    let seconds =
+        read.seconds.map_or(Verdict::Accept(ours.seconds.value.offer), |s| ours.seconds.value.judge(s));
     let refused = seconds == Verdict::Refuse;
     c.expect(!refused, "LIFE_DURATION", seconds_text(read.seconds), seconds_bound(ours), &ours.seconds.at);
     if let (Some(bounds), Some(theirs)) = (&ours.kilobytes, read.kilobytes) {
@@ -178,15 +193,17 @@ fn compare(
         c.expect(fits, "LIFE_DURATION", format!("{theirs} kB"), format!("{} kB", bounds.value), &bounds.at);
     }
     match (c.differences.is_empty(), bits, seconds) {
-        (true, Some(key_bits), Verdict::Accept(seconds) | Verdict::UseOurs(seconds)) => Ok(Phase1Algorithms {
-            cipher: ours.cipher.value,
-            key_bits,
-            hash: ours.hash.value,
-            auth: ours.auth.value,
-            group: ours.group.value,
-            seconds,
-            kilobytes: read.kilobytes,
-        }),
+        (true, Some(key_bits), Verdict::Accept(seconds) | Verdict::UseOurs(seconds)) => {
+            Ok(Phase1Algorithms {
+                cipher: ours.cipher.value,
+                key_bits,
+                hash: ours.hash.value,
+                auth: ours.auth.value,
+                group: ours.group.value,
+                seconds,
+                kilobytes: read.kilobytes,
+            })
+        }
         _ => Err(c.differences),
     }
 }

@@ -9,7 +9,9 @@ use crate::sadb::{AuthSpec, CipherSpec, Mode, Protocol, Spi};
 use crate::wire::attribute::Attribute;
 use crate::wire::payload::{Proposal, SecurityAssociation, Transform};
 use crate::wire::registry as iana;
-use crate::wire::registry::{AhTransform, EncapsulationMode, EspTransform, Phase2Attribute as Class, ProtocolId};
+use crate::wire::registry::{
+    AhTransform, EncapsulationMode, EspTransform, Phase2Attribute as Class, ProtocolId,
+};
 
 /// How the SAs of one quick mode wrap packets.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -89,7 +91,12 @@ pub fn offer(policy: &Phase2Policy, encapsulation: Encapsulation, spi: Spi) -> S
     let same = policy.transforms.iter().filter(|t| t.protocol == protocol);
     let transforms = (1u8..).zip(same).map(|(n, t)| emit_transform(n, t, policy, encapsulation)).collect();
     let spi = spi.octets().to_vec();
-    SecurityAssociation::ipsec(vec![Proposal { number: 1, protocol: protocol_number(protocol), spi, transforms }])
+    SecurityAssociation::ipsec(vec![Proposal {
+        number: 1,
+        protocol: protocol_number(protocol),
+        spi,
+        transforms,
+    }])
 }
 
 /// The answer of a responder: the chosen proposal with our SPI in it.
@@ -168,7 +175,12 @@ pub fn accept(
     }))
 }
 
-fn emit_transform(number: u8, t: &Phase2Transform, policy: &Phase2Policy, encapsulation: Encapsulation) -> Transform {
+fn emit_transform(
+    number: u8,
+    t: &Phase2Transform,
+    policy: &Phase2Policy,
+    encapsulation: Encapsulation,
+) -> Transform {
     let mut attributes = vec![
         Attribute::short(Class::SA_LIFE_TYPE.0, iana::LifeType::SECONDS.0),
         Attribute::from_u32(Class::SA_LIFE_DURATION.0, policy.seconds.value.offer),
@@ -213,7 +225,13 @@ fn compare(
     let peer_spi = peer_spi(&proposal.spi);
     c.expect(peer_spi.is_some(), "SPI", "a reserved SPI", "at least 256", &ours.at);
     if let Some((class, fault)) = read.fault {
-        c.expect(false, "attribute", format!("{}, which {fault}", Class(class)), "well-formed attributes", &ours.at);
+        c.expect(
+            false,
+            "attribute",
+            format!("{}, which {fault}", Class(class)),
+            "well-formed attributes",
+            &ours.at,
+        );
     }
     if let Some(class) = read.unknown(&KNOWN) {
         c.expect(false, "attribute", Class(class), "no such attribute", &ours.at);
@@ -230,10 +248,22 @@ fn compare(
     let ours_s = policy.seconds.value;
     let seconds = read.seconds.map_or(Verdict::Accept(ours_s.offer), |s| ours_s.judge(s));
     let offered = read.seconds.map_or_else(|| "none".to_owned(), |s| format!("{s} s"));
-    c.expect(seconds != Verdict::Refuse, "SA_LIFE_DURATION", offered, format!("{ours_s} s"), &policy.seconds.at);
+    c.expect(
+        seconds != Verdict::Refuse,
+        "SA_LIFE_DURATION",
+        offered,
+        format!("{ours_s} s"),
+        &policy.seconds.at,
+    );
     if let (Some(bounds), Some(theirs)) = (&policy.kilobytes, read.kilobytes) {
         let fits = bounds.value.judge(theirs) != Verdict::Refuse;
-        c.expect(fits, "SA_LIFE_DURATION", format!("{theirs} kB"), format!("{} kB", bounds.value), &bounds.at);
+        c.expect(
+            fits,
+            "SA_LIFE_DURATION",
+            format!("{theirs} kB"),
+            format!("{} kB", bounds.value),
+            &bounds.at,
+        );
     }
     let (seconds, claim_seconds) = match seconds {
         Verdict::UseOurs(s) => (s, Some(s)),
@@ -280,7 +310,8 @@ fn compare_algorithms(
     };
     c.expect(auth == allowed, "AUTHENTICATION_ALGORITHM", or_none(auth), or_none(allowed), at);
     let cipher = ours.cipher.as_ref().filter(|_| same)?.value;
-    let bits = read.get(Class::KEY_LENGTH.0).map_or(Some(cipher.default_key_bits()), |b| u16::try_from(b).ok());
+    let bits =
+        read.get(Class::KEY_LENGTH.0).map_or(Some(cipher.default_key_bits()), |b| u16::try_from(b).ok());
     let bits = bits.filter(|b| cipher.accepts_key_bits(*b));
     let fits = bits.is_some_and(|b| matches!(ours.key_bits.value.judge(b.into()), Verdict::Accept(_)));
     let offered = or_none(read.get(Class::KEY_LENGTH.0));
@@ -318,7 +349,9 @@ fn text(proposal: &Proposal, transform: &Transform, read: &Attributes) -> String
     let auth = read.get_u16(Class::AUTHENTICATION_ALGORITHM.0).map(iana::AuthenticationAlgorithm);
     let auth = auth.map(|a| format!("/{a}")).unwrap_or_default();
     let mode = or_none(read.get_u16(Class::ENCAPSULATION_MODE.0).map(EncapsulationMode));
-    let group = read.get_u16(Class::GROUP_DESCRIPTION.0).map_or_else(|| "no pfs".to_owned(), |g| format!("pfs {}", group_text(g)));
+    let group = read
+        .get_u16(Class::GROUP_DESCRIPTION.0)
+        .map_or_else(|| "no pfs".to_owned(), |g| format!("pfs {}", group_text(g)));
     let seconds = read.seconds.map_or_else(|| "no lifetime".to_owned(), |s| format!("{s} s"));
     format!("{name}{bits}{auth} {mode}, {group}, {seconds}")
 }

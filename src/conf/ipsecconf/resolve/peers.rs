@@ -67,6 +67,7 @@ impl<'e> Peers<'e> {
             at: rule.at.source_ref_as(format!("ike peer {}", name.trim_start_matches("peer-"))),
             remote: ends.remote,
             remote_port: 500,
+            remote_natt_port: 4500,
             local: ends.written_local,
             my_id: self.my_identity(rule)?,
             peer_ids: dstid.into_iter().collect(),

@@ -38,6 +38,7 @@ impl Resolver<'_> {
             at: head.source_ref(),
             remote: address,
             remote_port: port,
+            remote_natt_port: 4500,
             local: None,
             my_id: identity.my_id,
             peer_ids: identity.peer_ids,

@@ -1,0 +1,103 @@
+//! Dead peer detection (RFC 3706): questions are always answered; they are asked where the policy says so.
+
+use std::time::Duration;
+
+use crate::time::Instant;
+use crate::wire::payload::Notification;
+use crate::wire::registry::NotifyMessageType;
+
+/// Seconds between two questions that have no answer.
+pub(super) const RETRY: Duration = Duration::from_secs(5);
+/// Questions without an answer after which the peer is dead.
+const MAX_FAILURES: u8 = 5;
+
+/// What is known of the peer's liveness.
+#[derive(Debug, Default)]
+pub(super) struct DeadPeer {
+    last_heard: Instant,
+    sequence: u32,
+    unanswered: u8,
+    peer_sequence: Option<u32>,
+}
+
+/// What to do when the timer fires.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Probe {
+    /// It was heard of since: look again then.
+    Later(Instant),
+    /// Ask, with this sequence number.
+    Ask(u32),
+    /// It is dead.
+    Dead,
+}
+
+impl DeadPeer {
+    /// Something authenticated came.
+    pub(super) fn heard(&mut self, now: Instant) {
+        self.last_heard = now;
+        self.unanswered = 0;
+    }
+
+    /// The timer fired.
+    pub(super) fn probe(&mut self, now: Instant, delay: Duration) -> Probe {
+        let quiet = now.saturating_since(self.last_heard);
+        if quiet < delay {
+            return Probe::Later(self.last_heard + delay);
+        }
+        if self.unanswered >= MAX_FAILURES {
+            return Probe::Dead;
+        }
+        self.unanswered += 1;
+        self.sequence = self.sequence.wrapping_add(1);
+        Probe::Ask(self.sequence)
+    }
+
+    /// The answer to a question; `None` when its number is older than one answered before (RFC 3706 section 7).
+    pub(super) fn answer(&mut self, question: &Notification) -> Option<Notification> {
+        let number = u32::from_be_bytes(question.data.as_slice().try_into().ok()?);
+        if self.peer_sequence.is_some_and(|last| number < last) {
+            return None;
+        }
+        self.peer_sequence = Some(number);
+        Some(Notification { message_type: NotifyMessageType::R_U_THERE_ACK, ..question.clone() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::registry::{Doi, ProtocolId};
+
+    const DELAY: Duration = Duration::from_secs(30);
+
+    #[test]
+    fn asks_only_after_silence_and_gives_up_after_five() {
+        let mut peer = DeadPeer::default();
+        peer.heard(Instant(1_000_000));
+        assert_eq!(peer.probe(Instant(2_000_000), DELAY), Probe::Later(Instant(31_000_000)));
+        for n in 1..=5 {
+            assert_eq!(peer.probe(Instant(40_000_000), DELAY), Probe::Ask(n));
+        }
+        assert_eq!(peer.probe(Instant(40_000_000), DELAY), Probe::Dead);
+        peer.heard(Instant(40_000_000));
+        assert_eq!(peer.probe(Instant(70_000_000), DELAY), Probe::Ask(6));
+    }
+
+    #[test]
+    fn refuses_smaller_numbers_and_takes_repeated_ones() {
+        let mut peer = DeadPeer::default();
+        let mut ask = |n: u32| {
+            let question = Notification {
+                doi: Doi::IPSEC,
+                protocol: ProtocolId::ISAKMP,
+                spi: vec![0; 16],
+                message_type: NotifyMessageType::R_U_THERE,
+                data: n.to_be_bytes().to_vec(),
+            };
+            peer.answer(&question).map(|a| a.message_type)
+        };
+        assert_eq!(ask(7), Some(NotifyMessageType::R_U_THERE_ACK));
+        assert_eq!(ask(7), Some(NotifyMessageType::R_U_THERE_ACK));
+        assert_eq!(ask(6), None);
+    }
+}

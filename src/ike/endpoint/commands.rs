@@ -1,0 +1,169 @@
+//! What an operator asks for.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use super::connections::Wish;
+use super::{Command, Endpoint, Refused};
+use crate::ike::context::RequestOwner;
+use crate::ike::error::Why;
+use crate::ike::event::{Event, Phase1Event, Phase1Id};
+use crate::ike::phase2::{Pair, PairId};
+use crate::ike::policy::Policy;
+use crate::ike::timer::Timer;
+use crate::sadb::Request;
+use crate::time::Now;
+
+impl Endpoint {
+    /// An operator asks for something.
+    ///
+    /// # Errors
+    /// [`Refused`] says why nothing was changed.
+    pub fn handle_command(&mut self, now: Now, command: Command) -> Result<(), Refused> {
+        if self.draining {
+            return Err(Refused::ShuttingDown);
+        }
+        match command {
+            Command::Connect(name) => self.connect(now, name),
+            Command::Disconnect(name) => self.disconnect(now, name),
+            Command::DeletePeer(address) => self.delete_peer(now, address),
+            Command::Reload(policy) => {
+                self.reload(now, policy);
+                Ok(())
+            }
+            Command::Shutdown => {
+                self.shutdown(now);
+                Ok(())
+            }
+        }
+    }
+
+    fn connect(&mut self, now: Now, name: String) -> Result<(), Refused> {
+        let Some(connection) = self.core.policy.connections.iter().find(|c| c.name == name) else {
+            return Err(Refused::NoSuchConnection(name));
+        };
+        let wish = Wish::of(connection).ok_or(Refused::NoAddress(name))?;
+        self.want(now, wish);
+        Ok(())
+    }
+
+    fn disconnect(&mut self, now: Now, name: String) -> Result<(), Refused> {
+        if !self.core.policy.connections.iter().any(|c| c.name == name) {
+            return Err(Refused::NoSuchConnection(name));
+        }
+        let named = |p: &&Pair| p.name() == name;
+        let pairs: Vec<_> = self.pairs.values().filter(named).map(|p| p.id).collect();
+        let quicks: Vec<_> =
+            self.quick.values().filter(|q| q.common.name() == name).map(|q| q.common.id).collect();
+        for quick in quicks {
+            self.abort_quick(now, quick, Why::Requested);
+        }
+        self.delete_pairs(now, pairs);
+        Ok(())
+    }
+
+    fn delete_pairs(&mut self, now: Now, pairs: Vec<PairId>) {
+        for pair in pairs {
+            self.tell_deleted(now, pair);
+            self.drop_pair(now, pair, false);
+        }
+    }
+
+    fn delete_peer(&mut self, now: Now, address: IpAddr) -> Result<(), Refused> {
+        let pairs: Vec<_> = self.pairs.values().filter(|p| p.outbound.dst == address).map(|p| p.id).collect();
+        let phase1s: Vec<_> = self.phase1_with(address).map(|p| p.common.id).collect();
+        if pairs.is_empty() && phase1s.is_empty() {
+            return Err(Refused::NoSuchPeer(address));
+        }
+        self.delete_pairs(now, pairs);
+        self.delete_phase1s(now, phase1s, &Why::Requested);
+        self.last_begun.remove(&address);
+        Ok(())
+    }
+
+    fn delete_phase1s(&mut self, now: Now, ids: Vec<Phase1Id>, why: &Why) {
+        for id in ids {
+            self.delete_phase1(now, id, why, Phase1Event::Deleted { by_peer: false });
+        }
+    }
+
+    /// Replaces the policy. What runs under an unchanged part of it goes on; the rest is deleted.
+    fn reload(&mut self, now: Now, policy: Arc<Policy>) {
+        let old = std::mem::replace(&mut self.core.policy, Arc::clone(&policy));
+        for flow in old.flows.iter().filter(|f| !policy.flows.contains(f)) {
+            self.core.out.request(RequestOwner::Cleanup, Request::RemovePolicy(flow.clone()));
+        }
+        for flow in policy.flows.iter().filter(|f| !old.flows.contains(f)) {
+            let owner = RequestOwner::Nobody("install a policy");
+            self.core.out.request(owner, Request::InstallPolicy(flow.clone()));
+        }
+        let (gone_pairs, gone_phase1s) = self.without_policy(&policy);
+        self.delete_pairs(now, gone_pairs);
+        self.delete_phase1s(now, gone_phase1s, &Why::PolicyGone);
+        let quicks: Vec<_> = self
+            .quick
+            .values()
+            .filter(|q| {
+                let same = |c: &Arc<_>| policy.connections.contains(c);
+                !q.common.connection.as_ref().is_none_or(same) || !policy.phase2.contains(&q.common.policy)
+            })
+            .map(|q| q.common.id)
+            .collect();
+        for quick in quicks {
+            self.abort_quick(now, quick, Why::PolicyGone);
+        }
+        self.pending.clear();
+        self.core.out.timers.set_earlier(Timer::CheckConnections, now.mono);
+    }
+
+    /// Moves what has an equal part in the new policy over to it, and lists what has none.
+    fn without_policy(&mut self, policy: &Policy) -> (Vec<PairId>, Vec<Phase1Id>) {
+        let mut pairs = Vec::new();
+        for pair in self.pairs.values_mut() {
+            let phase1 = policy.phase1.iter().find(|p| **p == pair.phase1.policy);
+            let phase2 = policy.phase2.iter().find(|p| **p == pair.policy);
+            let connection = pair.connection.as_ref().map(|c| policy.connections.iter().find(|n| *n == c));
+            match (phase1, phase2, connection) {
+                (Some(phase1), Some(phase2), None | Some(Some(_))) => {
+                    pair.phase1.policy = Arc::clone(phase1);
+                    pair.policy = Arc::clone(phase2);
+                    pair.connection = connection.flatten().map(Arc::clone);
+                }
+                _ => pairs.push(pair.id),
+            }
+        }
+        let mut phase1s = Vec::new();
+        for phase1 in self.phase1.values_mut() {
+            match policy.phase1.iter().find(|p| **p == phase1.common.policy) {
+                Some(same) => phase1.common.policy = Arc::clone(same),
+                None => phase1s.push(phase1.common.id),
+            }
+        }
+        (pairs, phase1s)
+    }
+
+    fn shutdown(&mut self, now: Now) {
+        self.draining = true;
+        self.pending.clear();
+        let quicks: Vec<_> = self.quick.keys().copied().collect();
+        for quick in quicks {
+            self.abort_quick(now, quick, Why::Requested);
+        }
+        let pairs: Vec<_> = self.pairs.keys().copied().collect();
+        self.delete_pairs(now, pairs);
+        let phase1s: Vec<_> = self.phase1.keys().copied().collect();
+        self.delete_phase1s(now, phase1s, &Why::Requested);
+        for flow in self.core.policy.flows.clone() {
+            self.core.out.request(RequestOwner::Cleanup, Request::RemovePolicy(flow));
+        }
+        self.check_drained();
+    }
+
+    /// Says, once, that nothing is left to do after a shutdown.
+    pub(super) fn check_drained(&mut self) {
+        if self.draining && !self.drained && self.core.out.request_owners.is_empty() {
+            self.drained = true;
+            self.core.out.event(Event::Drained);
+        }
+    }
+}

@@ -1,0 +1,237 @@
+//! Connections: what has to be negotiated, with whom, and what waits for a phase 1.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Endpoint;
+use crate::ike::context::RequestOwner;
+use crate::ike::error::Why;
+use crate::ike::event::{Event, Phase1Id, Role};
+use crate::ike::exchange::Exchange;
+use crate::ike::phase2::{Common, PairId, PairStage, Quick, QuickId};
+use crate::ike::policy::{Connection, Start};
+use crate::ike::proposal::phase2::Encapsulation;
+use crate::ike::timer::Timer;
+use crate::sadb::{AcquireId, Endpoints, Mode, Request, Selector};
+use crate::time::Now;
+
+/// How often connections that are always up are looked after.
+const CHECK_INTERVAL: Duration = Duration::from_secs(30);
+
+/// Traffic that needs a pair of SAs.
+#[derive(Clone, Debug)]
+pub(super) struct Wish {
+    pub(super) connection: Option<Arc<Connection>>,
+    pub(super) selector: Selector,
+    pub(super) endpoints: Endpoints,
+    pub(super) mode: Mode,
+    pub(super) acquire: Option<AcquireId>,
+    pub(super) replaces: Option<PairId>,
+}
+
+/// A wish that waits for a phase 1.
+#[derive(Clone, Debug)]
+pub(super) struct Pending {
+    id: u64,
+    wish: Wish,
+}
+
+impl Wish {
+    /// A connection that can be called.
+    pub(super) fn of(connection: &Arc<Connection>) -> Option<Self> {
+        let endpoints = Endpoints { local: connection.local?, remote: connection.remote? };
+        Some(Self {
+            connection: Some(Arc::clone(connection)),
+            selector: connection.selector,
+            endpoints,
+            mode: connection.mode,
+            acquire: None,
+            replaces: None,
+        })
+    }
+
+    fn is_for(&self, selector: &Selector, remote: IpAddr) -> bool {
+        self.selector == *selector && self.endpoints.remote == remote
+    }
+}
+
+impl Endpoint {
+    /// The kernel has a packet and no SA for it.
+    pub(super) fn acquire(
+        &mut self,
+        now: Now,
+        id: AcquireId,
+        selector: Selector,
+        endpoints: Endpoints,
+        mode: Mode,
+    ) {
+        let connection = self
+            .core
+            .policy
+            .connections
+            .iter()
+            .find(|c| c.selector == selector && c.remote.is_none_or(|remote| remote == endpoints.remote));
+        let connection = connection.map(Arc::clone);
+        self.want(now, Wish { connection, selector, endpoints, mode, acquire: Some(id), replaces: None });
+    }
+
+    /// Negotiates, or waits for a phase 1, or says why neither is possible.
+    pub(super) fn want(&mut self, now: Now, wish: Wish) {
+        let remote = wish.endpoints.remote;
+        let under_way = self.quick.values().any(|q| {
+            q.common.role == Role::Initiator
+                && q.state.name() != "Finished"
+                && wish.is_for(&q.common.selector, q.common.route.0.remote.ip())
+        });
+        let waiting = self.pending.iter().any(|p| p.wish.is_for(&wish.selector, remote));
+        if self.draining || under_way || waiting {
+            return self.forget_acquire(wish.acquire);
+        }
+        let Some(policy) = self.core.policy.phase1_for(remote).map(Arc::clone) else {
+            return self.cannot(now, &wish, Why::NoPolicy);
+        };
+        if let Some(phase1) = self.usable_phase1(remote, &policy.name) {
+            return self.start_quick(now, phase1, wish);
+        }
+        if !self.has_unestablished(remote)
+            && let Err(why) = self.begin_phase1(now, &policy, wish.endpoints.local, remote)
+        {
+            return self.cannot(now, &wish, why);
+        }
+        if let Some(connection) = &wish.connection {
+            self.core.out.event(Event::Queued { connection: Arc::clone(connection), remote });
+        }
+        let id = self.core.out.number();
+        let deadline = now.mono + self.core.policy.timers.phase1_wait;
+        self.core.out.timers.set(Timer::PendingGiveUp(id), deadline);
+        self.pending.push(Pending { id, wish });
+    }
+
+    /// Says that a wish cannot be fulfilled, and why.
+    fn cannot(&mut self, now: Now, wish: &Wish, why: Why) {
+        self.forget_acquire(wish.acquire);
+        self.rekey_failed(now, wish.replaces);
+        let (selector, remote) = (wish.selector, wish.endpoints.remote);
+        if why != Why::TooSoon && why != Why::Phase1Failed {
+            let name = wish.connection.as_ref().map_or_else(|| selector.to_string(), |c| c.name.clone());
+            self.fail(now, name, remote, why.to_string());
+        }
+        self.core.out.event(Event::CannotConnect { selector, remote, why });
+        self.check_later(now);
+    }
+
+    fn forget_acquire(&mut self, acquire: Option<AcquireId>) {
+        if let Some(id) = acquire {
+            self.core.out.request(RequestOwner::Cleanup, Request::AcquireFailed(id));
+        }
+    }
+
+    /// Begins a quick mode under an ISAKMP SA.
+    fn start_quick(&mut self, now: Now, id: Phase1Id, wish: Wish) {
+        let number = self.core.out.number();
+        let Some(phase1) = self.phase1.get_mut(&id) else { return };
+        let Some(policy) =
+            self.core.policy.phase2_for(&wish.selector, &phase1.common.policy.name).map(Arc::clone)
+        else {
+            let why = Why::NoPhase2Policy(wish.selector);
+            return self.cannot(now, &wish, why);
+        };
+        let Some((common, sa)) = phase1.established_mut() else { return };
+        let mut ctx = self.core.context(now);
+        let message_id = match sa.new_id(&mut ctx) {
+            Ok(message_id) => message_id,
+            Err(why) => return self.cannot(now, &wish, why),
+        };
+        let udp = common.nat.is_some_and(crate::ike::nat_traversal::Nat::found);
+        let quick = Quick::initiate(
+            Common {
+                id: QuickId(number),
+                phase1: common.reference(),
+                peer_id: sa.peer_id.clone(),
+                keys: Arc::clone(&sa.keys),
+                route: common.route(),
+                message_id,
+                role: Role::Initiator,
+                connection: wish.connection,
+                policy,
+                selector: wish.selector,
+                encapsulation: Encapsulation { mode: wish.mode, udp },
+                exchange: Exchange::default(),
+                iv: sa.first_iv(message_id),
+                acquire: wish.acquire,
+                replaces: wish.replaces,
+                hint: None,
+                begun: now.mono,
+            },
+            &mut ctx,
+        );
+        self.insert_quick(id, quick);
+    }
+
+    /// An ISAKMP SA is there: what waited for it begins.
+    pub(super) fn start_pending(&mut self, now: Now, id: Phase1Id) {
+        let Some(phase1) = self.phase1.get(&id) else { return };
+        let remote = phase1.common.addresses.remote.ip();
+        let (ready, waiting) = std::mem::take(&mut self.pending)
+            .into_iter()
+            .partition::<Vec<_>, _>(|p| p.wish.endpoints.remote == remote);
+        self.pending = waiting;
+        for Pending { id: number, wish } in ready {
+            self.core.out.timers.clear(Timer::PendingGiveUp(number));
+            self.start_quick(now, id, wish);
+        }
+    }
+
+    /// No phase 1 with this peer will come: what waited for it has failed.
+    pub(super) fn fail_pending(&mut self, now: Now, remote: IpAddr) {
+        if self.has_unestablished(remote) {
+            return;
+        }
+        let (failed, waiting) = std::mem::take(&mut self.pending)
+            .into_iter()
+            .partition::<Vec<_>, _>(|p| p.wish.endpoints.remote == remote);
+        self.pending = waiting;
+        for Pending { id, wish } in failed {
+            self.core.out.timers.clear(Timer::PendingGiveUp(id));
+            self.cannot(now, &wish, Why::Phase1Failed);
+        }
+        self.check_later(now);
+    }
+
+    /// A wish has waited long enough.
+    pub(super) fn pending_timeout(&mut self, now: Now, id: u64) {
+        if let Some(index) = self.pending.iter().position(|p| p.id == id) {
+            let Pending { wish, .. } = self.pending.remove(index);
+            self.cannot(now, &wish, Why::Phase1TimedOut);
+        }
+    }
+
+    /// Brings up the active connections that are down.
+    pub(super) fn check_connections(&mut self, now: Now) {
+        let active = self.core.policy.connections.iter().filter(|c| c.start == Start::Active);
+        let down: Vec<_> = active.filter(|c| !self.is_up(c)).filter_map(Wish::of).collect();
+        for wish in down {
+            self.want(now, wish);
+        }
+        self.check_later(now);
+    }
+
+    /// Looks after active connections again in a while, if there are any.
+    pub(super) fn check_later(&mut self, now: Now) {
+        if !self.draining && self.core.policy.connections.iter().any(|c| c.start == Start::Active) {
+            self.core.out.timers.set_earlier(Timer::CheckConnections, now.mono + CHECK_INTERVAL);
+        }
+    }
+
+    /// Whether a connection has a pair, or a quick mode of either side is about to make one.
+    fn is_up(&self, connection: &Connection) -> bool {
+        let same = |selector: &Selector, remote: IpAddr| {
+            *selector == connection.selector && connection.remote.is_none_or(|r| r == remote)
+        };
+        self.pairs.values().any(|p| p.stage != PairStage::Lingering && same(&p.selector, p.outbound.dst))
+            || self.quick.values().any(|q| {
+                q.state.name() != "Finished" && same(&q.common.selector, q.common.route.0.remote.ip())
+            })
+    }
+}

@@ -1,0 +1,225 @@
+//! What informational exchanges do: nothing when they are not authenticated, and only to the sender's own SAs when
+//! they are.
+
+use super::{DatagramMeta, Endpoint};
+use crate::ike::error::{Reject, Why};
+use crate::ike::event::{Event, Phase1Event, Phase1Id, Phase2Event, Role};
+use crate::ike::exchange::Received;
+use crate::ike::informational::{self, Information};
+use crate::ike::phase1::notification;
+use crate::ike::phase2::State;
+use crate::ike::proposal::{phase1 as proposal1, phase2 as proposal2};
+use crate::sadb::{Protocol, SaId, Spi};
+use crate::time::Now;
+use crate::wire::header::CookiePair;
+use crate::wire::message::Message;
+use crate::wire::payload::{EmitPayload, Notification};
+use crate::wire::registry::NotifyMessageType;
+
+impl Endpoint {
+    /// Sends one payload under an ISAKMP SA.
+    pub(super) fn inform(&mut self, now: Now, id: Phase1Id, payload: &impl EmitPayload) {
+        if let Some((common, sa)) = self.phase1.get_mut(&id).and_then(|p| p.established_mut()) {
+            sa.inform(common, payload, &mut self.core.context(now));
+        }
+    }
+
+    /// Tells the peer why a quick mode is refused, if it may be told.
+    pub(super) fn tell(&mut self, now: Now, id: Phase1Id, why: &Why) {
+        if let Some(notify) = why.notify() {
+            self.inform(now, id, &informational::notify(notify));
+        }
+    }
+
+    /// A message that proves nothing. An error in it is a hint for the log, when an exchange of ours with that address
+    /// is on its way; peers answer with cookies of their own making, so the address is all there is to go by.
+    pub(super) fn unauthenticated_information(
+        &mut self,
+        now: Now,
+        meta: DatagramMeta,
+        bytes: &[u8],
+    ) -> Result<(), Reject> {
+        let message = Message::parse(bytes)?;
+        let mut refusal = Why::UnknownCookies;
+        for information in informational::read(&message.chain)? {
+            match information {
+                Information::Notify(notify) => {
+                    refusal = Why::Unauthenticated(notify.message_type);
+                    let waiting = self
+                        .phase1_with(meta.remote.ip())
+                        .find(|p| p.established().is_none() && p.common.role == Role::Initiator);
+                    if let Some(id) = waiting.map(|p| p.common.id).filter(|_| notify.message_type.is_error())
+                    {
+                        self.note_refusal(now, id, notify.message_type);
+                        return Ok(());
+                    }
+                }
+                Information::DeletePhase1(_) => {
+                    refusal = Why::UnauthenticatedDelete(crate::wire::registry::ProtocolId::ISAKMP);
+                }
+                Information::DeletePhase2(protocol, _) => {
+                    refusal = Why::UnauthenticatedDelete(proposal2::protocol_number(protocol));
+                }
+                Information::DeleteOther(protocol) => refusal = Why::UnauthenticatedDelete(protocol),
+            }
+        }
+        Err(refusal.into())
+    }
+
+    /// Notes, once an exchange, that the peer seems to refuse it. Nothing else changes.
+    pub(super) fn note_refusal(&mut self, _now: Now, id: Phase1Id, notify: NotifyMessageType) {
+        let Some(phase1) = self.phase1.get_mut(&id) else { return };
+        let hint = Why::PeerNotified(notify);
+        if phase1.common.hint.as_ref() == Some(&hint) {
+            return;
+        }
+        phase1.common.hint = Some(hint);
+        let offer = Box::new(proposal1::offer_text(&phase1.common.policy));
+        let event = Phase1Event::PeerRefused { notify, offer, authenticated: false };
+        self.core.out.event(Event::Phase1(phase1.common.reference(), event));
+    }
+
+    /// An encrypted informational message under an established SA.
+    pub(super) fn information(
+        &mut self,
+        now: Now,
+        id: Phase1Id,
+        received: Received<'_>,
+    ) -> Result<(), Reject> {
+        let Some(phase1) = self.phase1.get_mut(&id) else { return Err(Why::UnknownCookies.into()) };
+        let Some((common, sa)) = phase1.established_mut() else { return Err(Why::UnknownCookies.into()) };
+        let plain = sa.open_informational(received)?;
+        // HASH(1) is right: it is the peer who speaks.
+        sa.use_id(received.header.message_id);
+        sa.dead_peer.heard(now.mono);
+        let before = common.addresses.remote.ip();
+        common.follow(received.meta);
+        let after = common.addresses.remote.ip();
+        self.moved(id, before, after);
+        let mut refusal = None;
+        for information in informational::read_proved(received.header.next_payload, &plain)? {
+            let result = match information {
+                Information::Notify(notify) => {
+                    self.notified(now, id, &notify);
+                    Ok(())
+                }
+                Information::DeletePhase1(cookies) => self.peer_deletes_phase1(now, id, &cookies),
+                Information::DeletePhase2(protocol, spis) => {
+                    self.peer_deletes_pairs(now, id, protocol, &spis)
+                }
+                Information::DeleteOther(_) => Err(Why::ForeignSpi),
+            };
+            refusal = refusal.or(result.err());
+        }
+        refusal.map_or(Ok(()), |why| {
+            self.dropped(received.meta, why, true);
+            Ok(())
+        })
+    }
+
+    /// A notify of the authenticated peer.
+    fn notified(&mut self, now: Now, id: Phase1Id, notify: &Notification) {
+        match notify.message_type {
+            NotifyMessageType::INITIAL_CONTACT => return self.initial_contact(now, id),
+            NotifyMessageType::R_U_THERE => return self.answer_dpd(now, id, notify),
+            // Hearing of the peer is all that an answer is for.
+            NotifyMessageType::R_U_THERE_ACK => return,
+            _ => {}
+        }
+        // The notify names no exchange. When only one can be meant, it is meant.
+        let mut waiting = self
+            .quick
+            .values()
+            .filter(|q| q.common.phase1.id == id && matches!(q.state, State::ExpectReply(_)));
+        let only = waiting.next().filter(|_| waiting.next().is_none()).map(|q| q.common.id);
+        match only.filter(|_| notify.message_type.is_error()) {
+            Some(quick) => {
+                if let Some(quick) = self.quick.get(&quick) {
+                    let offer = Box::new(proposal2::offer_text(&quick.common.policy));
+                    let event = Phase2Event::PeerRefused { notify: notify.message_type, offer };
+                    self.core.out.event(Event::Phase2(quick.common.reference(), event));
+                }
+                self.abort_quick(now, quick, Why::PeerNotified(notify.message_type));
+            }
+            None => {
+                let Some(phase1) = self.phase1.get(&id) else { return };
+                let (notify, protocol) = (notify.message_type, notify.protocol);
+                let event = Phase1Event::Notify { notify, protocol, authenticated: true };
+                self.core.out.event(Event::Phase1(phase1.common.reference(), event));
+            }
+        }
+    }
+
+    fn answer_dpd(&mut self, now: Now, id: Phase1Id, question: &Notification) {
+        let Some((common, sa)) = self.phase1.get_mut(&id).and_then(|p| p.established_mut()) else { return };
+        if question.spi != common.cookies.to_bytes() {
+            return;
+        }
+        if let Some(answer) = sa.dead_peer.answer(question) {
+            sa.inform(common, &answer, &mut self.core.context(now));
+        }
+    }
+
+    /// Asks the peer whether it is there.
+    pub(super) fn ask_dpd(&mut self, now: Now, id: Phase1Id, sequence: u32) {
+        let Some((common, sa)) = self.phase1.get_mut(&id).and_then(|p| p.established_mut()) else { return };
+        let question = Notification {
+            data: sequence.to_be_bytes().to_vec(),
+            ..notification(NotifyMessageType::R_U_THERE, common)
+        };
+        sa.inform(common, &question, &mut self.core.context(now));
+    }
+
+    /// The peer has deleted ISAKMP SAs: this one, or another that it has proved to share with us.
+    fn peer_deletes_phase1(&mut self, now: Now, id: Phase1Id, cookies: &[CookiePair]) -> Result<(), Why> {
+        let Some(sender) = self.phase1.get(&id).and_then(|p| p.established()) else {
+            return Err(Why::ForeignSpi);
+        };
+        let sender = sender.peer_id.clone();
+        for pair in cookies {
+            let named = self.by_cookies.get(pair).copied().ok_or(Why::ForeignSpi)?;
+            let Some(phase1) = self.phase1.get(&named) else { return Err(Why::ForeignSpi) };
+            if !phase1.established().is_some_and(|sa| sa.peer_id.is_same(&sender)) {
+                return Err(Why::ForeignSpi);
+            }
+            // It is the peer's own wish: it may be called again at once.
+            let remote = phase1.common.addresses.remote.ip();
+            self.last_begun.remove(&remote);
+            self.remove_phase1(now, named, &Why::Requested, Phase1Event::Deleted { by_peer: true });
+        }
+        Ok(())
+    }
+
+    /// The peer no longer receives with these SPIs: with them we send to it.
+    fn peer_deletes_pairs(
+        &mut self,
+        now: Now,
+        id: Phase1Id,
+        protocol: Protocol,
+        spis: &[Spi],
+    ) -> Result<(), Why> {
+        let Some(phase1) = self.phase1.get(&id) else { return Err(Why::ForeignSpi) };
+        let Some(sa) = phase1.established() else { return Err(Why::ForeignSpi) };
+        let (remote, sender) = (phase1.common.addresses.remote.ip(), sa.peer_id.clone());
+        let mut result = Ok(());
+        for spi in spis {
+            let named = self.by_sa.get(&SaId { protocol, dst: remote, spi: *spi });
+            let pair = named
+                .and_then(|id| self.pairs.get(id))
+                .filter(|p| p.outbound.spi == *spi && p.peer_id.is_same(&sender));
+            match pair.map(|p| p.id) {
+                Some(pair) => self.peer_deleted(now, pair),
+                None => result = self.peer_deletes_unfinished(now, id, *spi),
+            }
+        }
+        result
+    }
+
+    /// The peer gives up a quick mode that we think is still under way.
+    fn peer_deletes_unfinished(&mut self, now: Now, id: Phase1Id, spi: Spi) -> Result<(), Why> {
+        let named = self.quick.values().find(|q| q.common.phase1.id == id && q.state.peer_spi() == Some(spi));
+        let quick = named.map(|q| q.common.id).ok_or(Why::ForeignSpi)?;
+        self.abort_quick(now, quick, Why::PeerNotified(NotifyMessageType::NO_PROPOSAL_CHOSEN));
+        Ok(())
+    }
+}

@@ -1,0 +1,225 @@
+//! Phase 1 exchanges and ISAKMP SAs: begun, established, ended.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use super::datagrams::Before;
+use super::{Endpoint, PHASE1_SPACING};
+use crate::crypto::job::CryptoResult;
+use crate::ike::error::Why;
+use crate::ike::event::{Event, Phase1Event, Phase1Id, Role};
+use crate::ike::exchange::Exchange;
+use crate::ike::informational::delete_phase1;
+use crate::ike::phase1::{Common, Features, Phase1};
+use crate::ike::policy::{Identity, Phase1Policy};
+use crate::ike::timer::Timer;
+use crate::sadb::AddressPair;
+use crate::time::Now;
+use crate::wire::header::CookiePair;
+
+impl Endpoint {
+    /// Begins a phase 1 with `remote`.
+    pub(super) fn begin_phase1(
+        &mut self,
+        now: Now,
+        policy: &Arc<Phase1Policy>,
+        local: IpAddr,
+        remote: IpAddr,
+    ) -> Result<Phase1Id, Why> {
+        if policy.passive {
+            return Err(Why::Passive);
+        }
+        if self.last_begun.get(&remote).is_some_and(|last| now.mono.saturating_since(*last) < PHASE1_SPACING)
+        {
+            return Err(Why::TooSoon);
+        }
+        let id = Phase1Id(self.core.out.number());
+        let common = Common {
+            id,
+            policy: Arc::clone(policy),
+            addresses: AddressPair {
+                local: SocketAddr::new(local, self.core.isakmp_port),
+                remote: SocketAddr::new(remote, policy.remote_port),
+            },
+            natt: false,
+            cookies: CookiePair::default(),
+            role: Role::Initiator,
+            exchange: Exchange::default(),
+            begun: now,
+            peer: Features::default(),
+            nat: None,
+            initial_contact: self.is_first_contact(policy, remote),
+            hint: None,
+            attempts: 0,
+        };
+        let mut ctx = self.core.context(now);
+        let phase1 = Phase1::initiate(common, &mut ctx)?;
+        ctx.out.timers.set(Timer::Phase1GiveUp(id), now.mono + ctx.timers.exchange_max);
+        self.last_begun.insert(remote, now.mono);
+        self.insert_phase1(phase1);
+        Ok(id)
+    }
+
+    pub(super) fn insert_phase1(&mut self, phase1: Phase1) {
+        let id = phase1.common.id;
+        self.by_cookies.insert(phase1.common.cookies, id);
+        self.by_remote.entry(phase1.common.addresses.remote.ip()).or_default().insert(id);
+        self.phase1.insert(id, phase1);
+    }
+
+    /// Whether the peer has to be told that we know nothing of older SAs.
+    pub(super) fn is_first_contact(&self, policy: &Phase1Policy, remote: IpAddr) -> bool {
+        policy.initial_contact && !self.contacted.contains(&remote)
+    }
+
+    /// The phase 1s with an address.
+    pub(super) fn phase1_with(&self, remote: IpAddr) -> impl DoubleEndedIterator<Item = &Phase1> {
+        self.by_remote.get(&remote).into_iter().flatten().filter_map(|id| self.phase1.get(id))
+    }
+
+    /// The newest ISAKMP SA with an address, under that policy.
+    pub(super) fn usable_phase1(&self, remote: IpAddr, policy: &str) -> Option<Phase1Id> {
+        let mut sas =
+            self.phase1_with(remote).filter(|p| p.established().is_some() && p.common.policy.name == policy);
+        sas.next_back().map(|p| p.common.id)
+    }
+
+    pub(super) fn phase1_crypto(&mut self, now: Now, id: Phase1Id, result: CryptoResult) {
+        let Some(phase1) = self.phase1.remove(&id) else { return };
+        let before = Before::of(&phase1);
+        let mut ctx = self.core.context(now);
+        let (phase1, handled) = phase1.handle_crypto(result, &mut ctx);
+        // A job's result is no message: there is nobody to refuse it to.
+        let _ = self.phase1_handled(now, before, phase1, handled);
+    }
+
+    /// An exchange has become an ISAKMP SA.
+    pub(super) fn phase1_established(&mut self, now: Now, id: Phase1Id) {
+        self.count("phase 1 established");
+        let Some(phase1) = self.phase1.get(&id) else { return };
+        let remote = phase1.common.addresses.remote.ip();
+        let Some(sa) = phase1.established() else { return };
+        let (peer_id, initial_contact) = (sa.peer_id.clone(), sa.initial_contact);
+        self.failures.retain(|f| f.name != phase1.common.policy.name);
+        self.contacted.insert(remote);
+        let others: Vec<_> =
+            self.phase1_with(remote).map(|p| p.common.id).filter(|other| *other != id).collect();
+        for other in others {
+            let Some(other) = self.phase1.get_mut(&other) else { continue };
+            // The peer knows us now, whichever exchange has told it.
+            other.common.initial_contact = false;
+            if let Some((_, sa)) = other.established_mut() {
+                sa.replaced |= sa.peer_id.is_same(&peer_id);
+            }
+        }
+        if initial_contact {
+            self.initial_contact(now, id);
+        }
+        self.start_pending(now, id);
+    }
+
+    /// The peer, authenticated by this SA, knows nothing of older ones: those with the same address and identity go.
+    pub(super) fn initial_contact(&mut self, now: Now, id: Phase1Id) {
+        let Some(phase1) = self.phase1.get(&id) else { return };
+        let Some(sa) = phase1.established() else { return };
+        let (remote, peer_id) = (phase1.common.addresses.remote.ip(), sa.peer_id.clone());
+        let reference = phase1.common.reference();
+        let same_peer = |other: &Identity| other.is_same(&peer_id);
+        let pairs: Vec<_> = self
+            .pairs
+            .values()
+            .filter(|p| p.phase1.id != id && p.outbound.dst == remote && same_peer(&p.peer_id))
+            .map(|p| p.id)
+            .collect();
+        let phase1s: Vec<_> = self
+            .phase1_with(remote)
+            .filter(|p| p.common.id != id && p.established().is_some_and(|sa| same_peer(&sa.peer_id)))
+            .map(|p| p.common.id)
+            .collect();
+        let counts = Phase1Event::InitialContact { phase1: phase1s.len(), phase2: pairs.len() };
+        self.core.out.event(Event::Phase1(reference, counts));
+        for pair in pairs {
+            self.drop_pair(now, pair, true);
+        }
+        for old in phase1s {
+            self.remove_phase1(now, old, &Why::InitialContact, Phase1Event::Deleted { by_peer: true });
+        }
+    }
+
+    /// An exchange has ended without an SA (its event is out already).
+    pub(super) fn phase1_ended(&mut self, now: Now, id: Phase1Id, remote: IpAddr, why: &Why) {
+        self.count("phase 1 failed");
+        self.forget_phase1(id, remote);
+        self.last_begun.remove(&remote);
+        let name = self.core.policy.phase1_for(remote).map_or_else(|| remote.to_string(), |p| p.name.clone());
+        self.fail(now, name, remote, why.to_string());
+        self.fail_pending(now, remote);
+    }
+
+    /// Takes a phase 1 out of every table but `phase1` and `by_cookies`, which the caller has done.
+    fn forget_phase1(&mut self, id: Phase1Id, remote: IpAddr) {
+        for timer in [
+            Timer::Phase1Retransmit(id),
+            Timer::Phase1GiveUp(id),
+            Timer::Phase1Rekey(id),
+            Timer::Phase1Expire(id),
+            Timer::Keepalive(id),
+            Timer::DeadPeer(id),
+        ] {
+            self.core.out.timers.clear(timer);
+        }
+        if let Some(ids) = self.by_remote.get_mut(&remote) {
+            ids.remove(&id);
+            if ids.is_empty() {
+                self.by_remote.remove(&remote);
+            }
+        }
+    }
+
+    /// The peer's address has changed from `before` to `after`, or not.
+    pub(super) fn moved(&mut self, id: Phase1Id, before: IpAddr, after: IpAddr) {
+        if before != after {
+            if let Some(ids) = self.by_remote.get_mut(&before) {
+                ids.remove(&id);
+                if ids.is_empty() {
+                    self.by_remote.remove(&before);
+                }
+            }
+            self.by_remote.entry(after).or_default().insert(id);
+        }
+    }
+
+    /// Removes a phase 1, whatever its state, with the quick modes under it. Pairs of IPsec SAs live on.
+    pub(super) fn remove_phase1(&mut self, now: Now, id: Phase1Id, why: &Why, event: Phase1Event) {
+        let Some(phase1) = self.phase1.remove(&id) else { return };
+        self.by_cookies.remove(&phase1.common.cookies);
+        let quicks: Vec<_> =
+            self.quick.values().filter(|q| q.common.phase1.id == id).map(|q| q.common.id).collect();
+        for quick in quicks {
+            self.abort_quick(now, quick, Why::Phase1Failed);
+        }
+        self.core.out.event(Event::Phase1(phase1.common.reference(), event));
+        let remote = phase1.common.addresses.remote.ip();
+        if phase1.established().is_none() {
+            self.phase1_ended(now, id, remote, why);
+        } else {
+            self.forget_phase1(id, remote);
+            self.fail_pending(now, remote);
+        }
+    }
+
+    /// Whether an exchange with this address is still on its way.
+    pub(super) fn has_unestablished(&self, remote: IpAddr) -> bool {
+        self.phase1_with(remote).any(|p| p.established().is_none())
+    }
+
+    /// Tells the peer that an ISAKMP SA goes, and removes it.
+    pub(super) fn delete_phase1(&mut self, now: Now, id: Phase1Id, why: &Why, event: Phase1Event) {
+        let Some(phase1) = self.phase1.get_mut(&id) else { return };
+        if let Some((common, sa)) = phase1.established_mut() {
+            let delete = delete_phase1(common.cookies);
+            sa.inform(common, &delete, &mut self.core.context(now));
+        }
+        self.remove_phase1(now, id, why, event);
+    }
+}

@@ -1,0 +1,116 @@
+//! Everything the endpoint holds, for `status` commands.
+
+use std::net::IpAddr;
+
+use super::Endpoint;
+use crate::ike::nat_traversal::Nat;
+use crate::ike::phase1::Phase1;
+use crate::ike::phase2::{Pair, PairStage, Quick};
+use crate::ike::status::{FailureStatus, Phase1Status, Phase2Status, Status};
+use crate::sadb::{AddressPair, Lifetime};
+use crate::time::{Instant, Now};
+
+/// Failures remembered.
+const MAX_FAILURES: usize = 64;
+
+/// The last failure of one peer or connection.
+#[derive(Clone, Debug)]
+pub(super) struct Failure {
+    pub(super) name: String,
+    remote: IpAddr,
+    at: Instant,
+    reason: String,
+}
+
+impl Endpoint {
+    /// Remembers a failure; one for each name, the newest [`MAX_FAILURES`].
+    pub(super) fn fail(&mut self, now: Now, name: String, remote: IpAddr, reason: String) {
+        self.failures.retain(|f| f.name != name);
+        if self.failures.len() >= MAX_FAILURES {
+            self.failures.pop_front();
+        }
+        self.failures.push_back(Failure { name, remote, at: now.mono, reason });
+    }
+
+    /// Everything it holds.
+    pub fn status(&self, now: Now) -> Status {
+        let pairs = self.pairs.values().map(|p| pair_status(p, now));
+        let quicks =
+            self.quick.values().filter(|q| q.state.name() != "Finished").map(|q| quick_status(q, now));
+        Status {
+            phase1: self.phase1.values().map(|p| self.phase1_status(p, now)).collect(),
+            phase2: quicks.chain(pairs).collect(),
+            failures: self
+                .failures
+                .iter()
+                .map(|f| FailureStatus {
+                    name: f.name.clone(),
+                    remote: f.remote,
+                    age: now.mono.saturating_since(f.at),
+                    reason: f.reason.clone(),
+                })
+                .collect(),
+            half_open: self.half_open.len(),
+            counters: self.counters.iter().map(|(name, value)| (*name, *value)).collect(),
+        }
+    }
+
+    fn phase1_status(&self, phase1: &Phase1, now: Now) -> Phase1Status {
+        let (common, sa) = (&phase1.common, phase1.established());
+        let Nat { local, remote } = common.nat.unwrap_or_default();
+        let quick =
+            self.quick.values().filter(|q| q.common.phase1.id == common.id && q.state.name() != "Finished");
+        let pairs = self.pairs.values().filter(|p| p.phase1.id == common.id);
+        Phase1Status {
+            name: common.policy.name.clone(),
+            addresses: common.addresses,
+            cookies: common.cookies,
+            role: common.role,
+            state: phase1.state.name(),
+            chosen: sa.map(|sa| sa.algorithms.chosen().text),
+            peer_id: sa.map(|sa| sa.peer_id.clone()),
+            age: now.mono.saturating_since(common.begun.mono),
+            established: sa.map(|sa| now.mono.saturating_since(sa.at)),
+            lifetime: sa.map(|sa| std::time::Duration::from_secs(sa.algorithms.seconds.into())),
+            nat: (local, remote),
+            phase2: quick.count() + pairs.count(),
+        }
+    }
+}
+
+fn quick_status(quick: &Quick, now: Now) -> Phase2Status {
+    let common = &quick.common;
+    Phase2Status {
+        name: common.name().to_owned(),
+        addresses: common.route.0,
+        selector: common.selector,
+        message_id: common.message_id,
+        role: common.role,
+        state: quick.state.name(),
+        chosen: None,
+        pair: None,
+        age: now.mono.saturating_since(common.begun),
+        lifetime: Lifetime::default(),
+    }
+}
+
+fn pair_status(pair: &Pair, now: Now) -> Phase2Status {
+    let AddressPair { local, remote } = pair.phase1.addresses;
+    Phase2Status {
+        name: pair.name().to_owned(),
+        addresses: AddressPair { local, remote },
+        selector: pair.selector,
+        message_id: pair.message_id,
+        role: pair.role,
+        state: match pair.stage {
+            PairStage::Mature => "Established",
+            PairStage::Rekeying => "Rekeying",
+            PairStage::Replaced => "Replaced",
+            PairStage::Lingering => "Lingering",
+        },
+        chosen: Some(pair.algorithms.chosen().text),
+        pair: Some((pair.inbound, pair.outbound)),
+        age: now.mono.saturating_since(pair.at),
+        lifetime: pair.hard,
+    }
+}

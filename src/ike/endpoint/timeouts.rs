@@ -1,0 +1,161 @@
+//! Deadlines that have passed.
+
+use super::{Endpoint, PHASE1_SPACING};
+use crate::ike::dpd::{Probe, RETRY};
+use crate::ike::error::Why;
+use crate::ike::event::{Event, Phase1Event, Phase1Id, Phase2Event};
+use crate::ike::exchange::Again;
+use crate::ike::phase1::{State, restart};
+use crate::ike::phase2::QuickId;
+use crate::ike::timer::Timer;
+use crate::time::Now;
+use crate::wire::natt::KEEPALIVE;
+
+/// Transmissions of message 1 under one cookie: isakmpd never answers a repeated one, but a new one it may.
+const PER_COOKIE: u8 = 2;
+
+impl Endpoint {
+    /// The deadline of [`poll_timeout`](Self::poll_timeout) may have passed; spurious calls do nothing.
+    pub fn handle_timeout(&mut self, now: Now) {
+        while let Some(timer) = self.core.out.timers.expire(now.mono) {
+            self.timeout(now, timer);
+        }
+        self.check_drained();
+    }
+
+    fn timeout(&mut self, now: Now, timer: Timer) {
+        match timer {
+            Timer::Phase1Retransmit(id) => self.retransmit_phase1(now, id),
+            Timer::Phase1GiveUp(id) => self.give_up_phase1(now, id),
+            Timer::Phase1Rekey(id) => self.rekey_phase1(now, id),
+            Timer::Phase1Expire(id) => {
+                self.delete_phase1(now, id, &Why::Requested, Phase1Event::Expired);
+                self.core.out.timers.set_earlier(Timer::CheckConnections, now.mono);
+            }
+            Timer::Keepalive(id) => self.keepalive(now, id),
+            Timer::DeadPeer(id) => self.probe(now, id),
+            Timer::QuickRetransmit(id) => self.retransmit_quick(now, id),
+            Timer::QuickGiveUp(id) => self.give_up_quick(now, id),
+            Timer::PairSwitch(id) => self.switch_pair(now, id),
+            Timer::PairRekey(id) => self.rekey_pair(now, id),
+            Timer::PairExpire(id) => self.expire_pair(now, id),
+            Timer::PairLinger(id) => self.retire_pair(now, id),
+            Timer::PendingGiveUp(id) => self.pending_timeout(now, id),
+            Timer::CheckConnections => self.check_connections(now),
+            Timer::HalfOpen => {
+                if let Some(next) = self.half_open.expire(now.mono) {
+                    self.core.out.timers.set(Timer::HalfOpen, next);
+                }
+            }
+        }
+    }
+
+    fn retransmit_phase1(&mut self, now: Now, id: Phase1Id) {
+        let Some(phase1) = self.phase1.get_mut(&id) else { return };
+        let timers = &self.core.policy.timers;
+        let transmissions = phase1.common.exchange.transmissions;
+        let last = usize::from(transmissions) >= timers.retransmit.len();
+        if !last && transmissions % PER_COOKIE == 0 && matches!(phase1.state, State::ExpectSa(_)) {
+            self.by_cookies.remove(&phase1.common.cookies);
+            let restarted = restart(phase1, &mut self.core.context(now));
+            self.by_cookies.insert(phase1.common.cookies, id);
+            if restarted.is_err() {
+                self.give_up_phase1(now, id);
+            }
+            return;
+        }
+        let route = phase1.common.route();
+        let timer = Timer::Phase1Retransmit(id);
+        match phase1.common.exchange.on_timeout(&mut self.core.out, now, timers, route, timer) {
+            Again::Sent(transmissions) => {
+                let event = Phase1Event::Retransmitted { transmissions };
+                self.core.out.event(Event::Phase1(phase1.common.reference(), event));
+                self.count("retransmissions");
+            }
+            Again::GiveUp(_) => self.give_up_phase1(now, id),
+        }
+    }
+
+    fn give_up_phase1(&mut self, now: Now, id: Phase1Id) {
+        let Some(phase1) = self.phase1.get(&id) else { return };
+        let transmissions = phase1.common.exchange.transmissions;
+        let why = Why::TimedOut { transmissions, hint: phase1.common.hint.clone().map(Box::new) };
+        self.remove_phase1(now, id, &why.clone(), Phase1Event::Failed(why));
+    }
+
+    /// Replaces an ISAKMP SA that somebody still needs.
+    fn rekey_phase1(&mut self, now: Now, id: Phase1Id) {
+        let Some(phase1) = self.phase1.get(&id) else { return };
+        let (remote, local) = (phase1.common.addresses.remote.ip(), phase1.common.addresses.local.ip());
+        let needed = self.pairs.values().any(|p| p.outbound.dst == remote);
+        let replaced = phase1.established().is_none_or(|sa| sa.replaced);
+        if replaced || !needed || self.has_unestablished(remote) || self.draining {
+            return;
+        }
+        let (policy, reference) = (phase1.common.policy.clone(), phase1.common.reference());
+        match self.begin_phase1(now, &policy, local, remote) {
+            Ok(_) => self.core.out.event(Event::Phase1(reference, Phase1Event::Rekeying)),
+            Err(Why::TooSoon) => {
+                let last = self.last_begun.get(&remote).copied().unwrap_or(now.mono);
+                self.core.out.timers.set(Timer::Phase1Rekey(id), last + PHASE1_SPACING);
+            }
+            // Passive: the peer's part. Anything else is told where the SA is missed.
+            Err(_) => {}
+        }
+    }
+
+    fn keepalive(&mut self, now: Now, id: Phase1Id) {
+        let (Some(phase1), Some(interval)) = (self.phase1.get(&id), self.core.policy.timers.natt_keepalive)
+        else {
+            return;
+        };
+        let addresses = phase1.common.addresses;
+        self.core.out.send(addresses, false, &KEEPALIVE);
+        self.core.out.timers.set(Timer::Keepalive(id), now.mono + interval);
+    }
+
+    fn probe(&mut self, now: Now, id: Phase1Id) {
+        let Some((common, sa)) = self.phase1.get_mut(&id).and_then(|p| p.established_mut()) else { return };
+        let Some(delay) = common.policy.dpd_delay else { return };
+        match sa.dead_peer.probe(now.mono, delay) {
+            Probe::Later(at) => self.core.out.timers.set(Timer::DeadPeer(id), at),
+            Probe::Ask(sequence) => {
+                self.core.out.timers.set(Timer::DeadPeer(id), now.mono + RETRY);
+                self.ask_dpd(now, id, sequence);
+            }
+            Probe::Dead => {
+                let remote = common.addresses.remote.ip();
+                let policy = common.policy.name.clone();
+                self.fail(now, policy, remote, Why::PeerDead.to_string());
+                let pairs: Vec<_> = self.pairs.values().filter(|p| p.phase1.id == id).map(|p| p.id).collect();
+                for pair in pairs {
+                    self.drop_pair(now, pair, false);
+                }
+                self.last_begun.remove(&remote);
+                self.remove_phase1(now, id, &Why::PeerDead, Phase1Event::Failed(Why::PeerDead));
+                self.core.out.timers.set_earlier(Timer::CheckConnections, now.mono);
+            }
+        }
+    }
+
+    fn retransmit_quick(&mut self, now: Now, id: QuickId) {
+        let Some(quick) = self.quick.get_mut(&id) else { return };
+        let (route, timer) = (quick.common.route, Timer::QuickRetransmit(id));
+        let timers = &self.core.policy.timers;
+        match quick.common.exchange.on_timeout(&mut self.core.out, now, timers, route, timer) {
+            Again::Sent(transmissions) => {
+                let event = Phase2Event::Retransmitted { transmissions };
+                self.core.out.event(Event::Phase2(quick.common.reference(), event));
+                self.count("retransmissions");
+            }
+            Again::GiveUp(_) => self.give_up_quick(now, id),
+        }
+    }
+
+    fn give_up_quick(&mut self, now: Now, id: QuickId) {
+        let Some(quick) = self.quick.get(&id) else { return };
+        let transmissions = quick.common.exchange.transmissions;
+        let why = Why::TimedOut { transmissions, hint: quick.common.hint.clone().map(Box::new) };
+        self.abort_quick(now, id, why);
+    }
+}

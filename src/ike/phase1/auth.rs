@@ -1,0 +1,223 @@
+//! Messages 5 and 6, which are alike: ID, then HASH or CERT and SIG, encrypted (RFC 2409 sections 5.1 and 5.4).
+
+use super::Common;
+use super::transcript::{Keyed, Keys};
+use crate::crypto::job::CryptoJob;
+use crate::crypto::sign::SignatureMethod;
+use crate::crypto::x509::VerifyRequest;
+use crate::ike::cbc::Iv;
+use crate::ike::context::Context;
+use crate::ike::error::{Reject, Why};
+use crate::ike::event::Role;
+use crate::ike::exchange::Received;
+use crate::ike::identity;
+use crate::ike::policy::{AuthMethod, Identity};
+use crate::ike::proof::{PeerHashVerified, verify_hash};
+use crate::wire::codec::WireError;
+use crate::wire::message::{ChainBuilder, PayloadChain, Trailing};
+use crate::wire::payload::{Certificate, CertificateRequest, EmitPayload, Identification, Notification};
+use crate::wire::registry::{CertEncoding, Doi, NotifyMessageType, PayloadType, ProtocolId};
+
+/// The peer's message 5 or 6 with everything that can be checked at once, checked.
+#[derive(Debug)]
+pub(super) struct Accepted {
+    pub(super) identity: Identity,
+    pub(super) evidence: Evidence,
+    pub(super) next_iv: Iv,
+    /// It carried INITIAL-CONTACT; honoured when the authentication is complete.
+    pub(super) initial_contact: bool,
+}
+
+/// What the peer proves itself with.
+#[derive(Debug)]
+pub(super) enum Evidence {
+    /// Its HASH is right.
+    Proved(PeerHashVerified),
+    /// A signature, still to be verified.
+    ToVerify(Box<VerifyRequest>),
+}
+
+impl AuthMethod {
+    /// The signature it makes.
+    const fn signature(self) -> Option<SignatureMethod> {
+        Some(match self {
+            Self::PreSharedKey => return None,
+            Self::RsaSignature => SignatureMethod::Rsa,
+            Self::Ecdsa256 => SignatureMethod::Ecdsa256,
+            Self::Ecdsa384 => SignatureMethod::Ecdsa384,
+            Self::Ecdsa521 => SignatureMethod::Ecdsa521,
+        })
+    }
+}
+
+const fn message_number(from: Role) -> u8 {
+    match from {
+        Role::Initiator => 5,
+        Role::Responder => 6,
+    }
+}
+
+/// Decrypts and checks the message of `from`, without changing anything.
+pub(super) fn examine(
+    from: Role,
+    keyed: &Keyed,
+    iv: &Iv,
+    common: &Common,
+    received: Received<'_>,
+    ctx: &Context<'_>,
+) -> Result<Accepted, Reject> {
+    if !received.header.flags.is_encrypted() {
+        return Err(Why::Encryption { expected: true }.into());
+    }
+    let psk = keyed.uses_pre_shared_key();
+    let garbled = || Why::DoesNotDecrypt { message: message_number(from), pre_shared_key: psk };
+    let opened = keyed.keys.cipher.open(iv, received.datagram)?;
+    let first = received.header.next_payload;
+    // A wrong key gives octets that are no chain of payloads, or one that has nothing it must have.
+    let chain = PayloadChain::parse(first, &opened.plain, 0, Trailing::Padding).map_err(|_| garbled())?;
+    let id = chain.one(PayloadType::ID)?.ok_or_else(garbled)?;
+    let identification = Identification::parse(id.body, id.offset)?;
+    let identity = Identity::from_payload(&identification)?;
+    let hash = keyed.hash_of(from, common, id.body);
+    let method = keyed.exchanged.negotiated.algorithms.auth;
+    let evidence = match method.signature() {
+        None => {
+            let got = chain.one(PayloadType::HASH)?.ok_or_else(garbled)?;
+            let which = if from == Role::Initiator { "HASH_I" } else { "HASH_R" };
+            let proof =
+                verify_hash(&hash, got.body).ok_or(Why::HashMismatch { which, pre_shared_key: psk })?;
+            Evidence::Proved(proof)
+        }
+        Some(method) => {
+            let signature =
+                chain.one(PayloadType::SIG)?.ok_or(Why::MissingPayload(PayloadType::SIG))?.body.to_vec();
+            Evidence::ToVerify(Box::new(VerifyRequest {
+                certificates: certificates(&chain)?,
+                pinned: common.policy.pinned.as_deref().cloned(),
+                trust: std::sync::Arc::clone(&common.policy.trust),
+                check_chain: common.policy.verify_cert,
+                identity: identity.to_certificate_identity(),
+                at: ctx.now.wall,
+                method,
+                hash,
+                signature,
+            }))
+        }
+    };
+    let initial_contact = has_initial_contact(&chain);
+    Ok(Accepted { identity, evidence, next_iv: opened.next_iv, initial_contact })
+}
+
+fn certificates(chain: &PayloadChain<'_>) -> Result<Vec<Vec<u8>>, WireError> {
+    let mut found = Vec::new();
+    for raw in chain.of(PayloadType::CERT) {
+        let certificate = Certificate::parse(raw.body, raw.offset)?;
+        if certificate.encoding == CertEncoding::X509_SIGNATURE {
+            found.push(certificate.data);
+        }
+    }
+    Ok(found)
+}
+
+fn has_initial_contact(chain: &PayloadChain<'_>) -> bool {
+    chain
+        .of(PayloadType::NOTIFY)
+        .filter_map(|raw| Notification::parse(raw.body, raw.offset).ok())
+        .any(|notify| notify.message_type == NotifyMessageType::INITIAL_CONTACT)
+}
+
+/// Whether the peer may be who it has proved to be.
+pub(super) fn check_identity(identity: &Identity, common: &Common) -> Result<(), Why> {
+    identity::check(identity, &common.policy.peer_ids)
+}
+
+/// Our half: either the HASH at once, or the job that signs it.
+pub(super) enum Ours {
+    /// The HASH payload.
+    Hash(Vec<u8>),
+    /// To be signed.
+    Sign(CryptoJob),
+}
+
+/// Computes our HASH and, with signatures, the job that signs it. Also gives the body of our ID payload.
+pub(super) fn prove(
+    me: Role,
+    keyed: &Keyed,
+    common: &Common,
+    ctx: &mut Context<'_>,
+) -> Result<(Vec<u8>, Ours), Why> {
+    let id_b = common.my_identity().to_payload().emit();
+    let hash = keyed.hash_of(me, common, &id_b);
+    if keyed.uses_pre_shared_key() {
+        return Ok((id_b, Ours::Hash(hash)));
+    }
+    let credential = common.policy.credential.as_ref().ok_or(Why::NoCredential)?;
+    let job = CryptoJob::Sign { key: std::sync::Arc::clone(credential.key()), hash, seed: ctx.seed()? };
+    Ok((id_b, Ours::Sign(job)))
+}
+
+/// HASH or SIG, ready to be sent.
+pub(super) enum Proof {
+    Hash(Vec<u8>),
+    Signature(Vec<u8>),
+}
+
+/// Builds and encrypts our message 5 or 6.
+pub(super) fn emit(
+    me: Role,
+    keys: &Keys,
+    iv: &Iv,
+    (id_b, proof): (&[u8], Proof),
+    common: &Common,
+    ctx: &mut Context<'_>,
+) -> Result<(Vec<u8>, Iv), Why> {
+    let mut chain = ChainBuilder::new();
+    chain.push_raw(PayloadType::ID, id_b);
+    match proof {
+        Proof::Hash(hash) => {
+            chain.push_raw(PayloadType::HASH, &hash);
+        }
+        Proof::Signature(signature) => {
+            push_certificates(&mut chain, common);
+            chain.push_raw(PayloadType::SIG, &signature);
+            if me == Role::Initiator {
+                push_certificate_requests(&mut chain, common);
+            }
+        }
+    }
+    if common.initial_contact {
+        chain.push(&initial_contact(common));
+    }
+    let (first, payloads) = chain.finish();
+    keys.cipher.seal(iv, common.header(first), &payloads, common.policy.padding, ctx.random)
+}
+
+fn push_certificates(chain: &mut ChainBuilder, common: &Common) {
+    let Some(credential) = common.policy.credential.as_ref().filter(|_| common.policy.send_cert) else {
+        return;
+    };
+    for certificate in std::iter::once(credential.certificate()).chain(credential.chain()) {
+        let data = certificate.der().to_vec();
+        chain.push(&Certificate { encoding: CertEncoding::X509_SIGNATURE, data });
+    }
+}
+
+/// A CERTREQ for each authority that we trust.
+pub(super) fn push_certificate_requests(chain: &mut ChainBuilder, common: &Common) {
+    if common.policy.send_cert_request {
+        for anchor in common.policy.trust.anchors() {
+            let authority = anchor.subject_der().to_vec();
+            chain.push(&CertificateRequest { encoding: CertEncoding::X509_SIGNATURE, authority });
+        }
+    }
+}
+
+fn initial_contact(common: &Common) -> impl EmitPayload + use<> {
+    Notification {
+        doi: Doi::IPSEC,
+        protocol: ProtocolId::ISAKMP,
+        spi: common.cookies.to_bytes().to_vec(),
+        message_type: NotifyMessageType::INITIAL_CONTACT,
+        data: Vec::new(),
+    }
+}

@@ -1,0 +1,93 @@
+//! A pair of IPsec SAs after its quick mode.
+
+use std::sync::Arc;
+
+use super::{Common, PairId};
+use crate::ike::context::Context;
+use crate::ike::event::{Event, Phase1Ref, Phase2Event, Phase2Ref, Role};
+use crate::ike::policy::{Connection, Identity, Phase2Policy};
+use crate::ike::proposal::phase2::Phase2Algorithms;
+use crate::sadb::{Lifetime, SaId, SaPair, Selector};
+use crate::time::Instant;
+use crate::wire::header::MessageId;
+
+/// Where a pair is in its life.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(in crate::ike) enum PairStage {
+    /// In use.
+    Mature,
+    /// A quick mode that replaces it is under way.
+    Rekeying,
+    /// Replaced: the newer pair sends.
+    Replaced,
+    /// The outbound half is gone, and the peer knows; the inbound half waits for what is still in flight.
+    Lingering,
+}
+
+/// A pair of IPsec SAs.
+#[derive(Debug)]
+pub(in crate::ike) struct Pair {
+    pub(in crate::ike) id: PairId,
+    pub(in crate::ike) phase1: Phase1Ref,
+    pub(in crate::ike) peer_id: Identity,
+    pub(in crate::ike) message_id: MessageId,
+    pub(in crate::ike) role: Role,
+    pub(in crate::ike) connection: Option<Arc<Connection>>,
+    pub(in crate::ike) policy: Arc<Phase2Policy>,
+    pub(in crate::ike) selector: Selector,
+    pub(in crate::ike) algorithms: Phase2Algorithms,
+    pub(in crate::ike) inbound: SaId,
+    pub(in crate::ike) outbound: SaId,
+    pub(in crate::ike) soft: Lifetime,
+    pub(in crate::ike) hard: Lifetime,
+    pub(in crate::ike) at: Instant,
+    pub(in crate::ike) stage: PairStage,
+    /// The older pair that this one replaces, until it has begun to send.
+    pub(in crate::ike) replaces: Option<PairId>,
+}
+
+impl Pair {
+    pub(super) fn new(
+        common: &Common,
+        algorithms: Phase2Algorithms,
+        sas: &SaPair,
+        ctx: &Context<'_>,
+    ) -> Self {
+        Self {
+            id: PairId(common.id.0),
+            phase1: common.phase1.clone(),
+            peer_id: common.peer_id.clone(),
+            message_id: common.message_id,
+            role: common.role,
+            connection: common.connection.clone(),
+            policy: Arc::clone(&common.policy),
+            selector: common.selector,
+            algorithms,
+            inbound: sas.inbound.0.id(),
+            outbound: sas.outbound.0.id(),
+            soft: sas.inbound.0.soft,
+            hard: sas.inbound.0.hard,
+            at: ctx.now.mono,
+            stage: PairStage::Mature,
+            replaces: common.replaces,
+        }
+    }
+
+    pub(in crate::ike) fn reference(&self) -> Phase2Ref {
+        Phase2Ref {
+            phase1: self.phase1.clone(),
+            message_id: self.message_id,
+            connection: self.connection.clone(),
+            selector: self.selector,
+            role: self.role,
+        }
+    }
+
+    pub(in crate::ike) fn event(&self, ctx: &mut Context<'_>, event: Phase2Event) {
+        ctx.out.event(Event::Phase2(self.reference(), event));
+    }
+
+    pub(in crate::ike) fn name(&self) -> &str {
+        self.connection.as_ref().map_or(&self.policy.name, |c| &c.name)
+    }
+}
