@@ -27,6 +27,7 @@ fn policy() -> Arc<Phase1Policy> {
         at: SourceRef::new("racoon.conf", 4, 1, "remote 10.99.0.2"),
         remote: None,
         remote_port: 500,
+        remote_natt_port: 4500,
         local: None,
         my_id: MyIdentity::LocalAddress,
         peer_ids: Vec::new(),
