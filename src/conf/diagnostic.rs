@@ -86,7 +86,7 @@ impl fmt::Display for Diagnostic {
         let at = span.position();
         let (file, severity, message) = (span.file().name(), self.severity, &self.message);
         write!(f, "{file}:{}:{}: {severity}: {message}", at.line, at.column)?;
-        write!(f, "\n  {}\n  {}", show_line(span.line()), carets(span, at.column))?;
+        write!(f, "\n  {}\n  {}", show_line(&span.shown_line()), carets(span, at.column))?;
         self.help.iter().try_for_each(|help| write!(f, "\n  help: {help}"))
     }
 }
@@ -97,11 +97,13 @@ fn show_line(line: &str) -> String {
     hide_secret(line).chars().map(harmless).collect()
 }
 
-/// Stars for what follows the word `psk`, one a character so that the caret line fits: findings are logged.
+/// Stars for what follows the word `psk` of OpenBSD's ipsec.conf, one a character so that the caret line fits: findings
+/// are logged.
 fn hide_secret(line: &str) -> String {
     let is_word = |at: usize| {
-        let apart = |c: Option<char>| c.is_none_or(|c| !c.is_alphanumeric() && c != '_');
-        apart(line[..at].chars().next_back()) && apart(line[at + 3..].chars().next())
+        let before = line[..at].chars().next_back().is_none_or(char::is_whitespace);
+        let after = line[at + 3..].chars().next().is_none_or(|c| c.is_whitespace() || c == '"');
+        before && after
     };
     let Some((at, _)) = line.match_indices("psk").find(|(at, _)| is_word(*at)) else {
         return line.to_owned();

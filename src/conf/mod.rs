@@ -2,6 +2,7 @@
 //! keeps its place (`ast`), and then what is meant ([`crate::ike::policy::Policy`]). Nothing here touches the system but
 //! the files that a configuration names, and those only through an [`Environment`].
 
+pub mod check;
 pub mod diagnostic;
 pub mod environment;
 pub mod ipsecconf;

@@ -1,6 +1,7 @@
 //! Files with secrets: who may read them, and the pre-shared keys in racoon's `psk.txt`.
 
 use std::net::IpAddr;
+use std::ops::Range;
 use std::path::Path;
 
 use super::diagnostic::Diagnostic;
@@ -89,6 +90,43 @@ fn unhex(digits: &[u8]) -> Option<Vec<u8>> {
     }
     let digit = |b: u8| char::from(b).to_digit(16).and_then(|d| u8::try_from(d).ok());
     digits.chunks_exact(2).map(|pair| Some(digit(pair[0])? << 4 | digit(pair[1])?)).collect()
+}
+
+/// Where in a setkey file keys may stand: whatever is quoted, and every long hexadecimal number.
+pub(super) fn setkey_secrets(text: &str) -> Vec<Range<usize>> {
+    let mut found = quoted(text, 0..text.len());
+    found.extend(text.match_indices("0x").filter_map(|(at, _)| {
+        let len = text[at + 2..].find(|c: char| !c.is_ascii_hexdigit()).unwrap_or(text.len() - at - 2);
+        (len > 8).then_some(at + 2..at + 2 + len)
+    }));
+    found
+}
+
+/// Where in a racoon.conf passwords may stand: the strings of the statements that take one.
+pub(super) fn racoon_secrets(text: &str) -> Vec<Range<usize>> {
+    let words = ["bind_pw", "auth", "acct", "shared_secret", "authentication_method"];
+    let statements = words.iter().flat_map(|word| text.match_indices(word)).filter_map(|(at, word)| {
+        let start = at + word.len();
+        let follows = text[start..].starts_with(|c: char| c.is_whitespace() || c == '"');
+        let end = text[start..].find([';', '}']).map_or(text.len(), |len| start + len);
+        follows.then_some(start..end)
+    });
+    statements.flat_map(|range| quoted(text, range)).collect()
+}
+
+/// The insides of the quoted strings in a part of a text.
+fn quoted(text: &str, part: Range<usize>) -> Vec<Range<usize>> {
+    let mut found = Vec::new();
+    let mut at = part.start;
+    while let Some(open) = text[at..part.end].find('"').map(|len| at + len + 1) {
+        let close = text[open..].find(['"', '\n']).map_or(text.len(), |len| open + len);
+        found.push(open..close);
+        at = (close + 1).min(part.end);
+        if at < open || close >= part.end {
+            break;
+        }
+    }
+    found
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Places in configuration files: byte ranges into the text as written. Line and column are computed when printed.
 
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::ike::policy::SourceRef;
@@ -14,6 +15,7 @@ pub struct SourceFile {
 struct Inner {
     name: Arc<str>,
     text: String,
+    hidden: Vec<Range<usize>>,
 }
 
 /// Line and column, both from 1; the column counts characters.
@@ -46,7 +48,12 @@ pub struct Spanned<T> {
 impl SourceFile {
     /// A file of that name with that text.
     pub fn new(name: impl Into<Arc<str>>, text: impl Into<String>) -> Self {
-        Self { inner: Arc::new(Inner { name: name.into(), text: text.into() }) }
+        Self::hiding(name, text, Vec::new())
+    }
+
+    /// The same, with the octets that hold secrets: they are never shown in a finding.
+    pub fn hiding(name: impl Into<Arc<str>>, text: impl Into<String>, secrets: Vec<Range<usize>>) -> Self {
+        Self { inner: Arc::new(Inner { name: name.into(), text: text.into(), hidden: secrets }) }
     }
 
     /// The name as the operator gave it.
@@ -142,6 +149,13 @@ impl Span {
         let start = text[..self.start].rfind('\n').map_or(0, |at| at + 1);
         let rest = &text[start..];
         rest.split('\n').next().unwrap_or_default().trim_end_matches('\r')
+    }
+
+    /// The same line as findings show it: a star for each character of a secret.
+    pub fn shown_line(&self) -> String {
+        let start = self.file.text()[..self.start].rfind('\n').map_or(0, |at| at + 1);
+        let is_hidden = |at: usize| self.file.inner.hidden.iter().any(|range| range.contains(&(start + at)));
+        self.line().char_indices().map(|(at, c)| if is_hidden(at) { '*' } else { c }).collect()
     }
 
     /// The place for messages, with the words as written; runs of white space become one blank.

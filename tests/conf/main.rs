@@ -2,3 +2,4 @@
 //! with `NAME.txt`, which is what it means, or `NAME.err`, which is what is said of it.
 
 mod ipsecconf;
+mod racoon;

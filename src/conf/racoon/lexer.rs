@@ -85,7 +85,7 @@ fn longest(rest: &str, state: State) -> Option<(Kind, usize)> {
         }
         b'[' => return port(rest),
         b'/' => return prefix(rest),
-        b'-' if state == State::Sainfo => return Some((Kind::Dash, 1)),
+        b'-' => return Some((Kind::Dash, 1)),
         _ => {}
     }
     let digits = run(rest, |c| c.is_ascii_digit());
@@ -156,6 +156,7 @@ mod tests {
     fn splits_as_racoon_does() {
         assert_eq!(tokens("aes256;", State::Proposal), ["aes", "256", ";"]);
         assert_eq!(tokens("aes_256;", State::Proposal), ["aes", "_+256", ";"]);
+        assert_eq!(tokens("aes-256;", State::Proposal), ["aes", "-", "256", ";"]);
         assert_eq!(tokens("lifetime time 10sec;", State::Remote), ["lifetime", "time", "10", "sec", ";"]);
         assert_eq!(tokens("adress 1", State::Remote)[..1], ["ad"]);
         assert_eq!(tokens("dpd_delay =30 = 30", State::Remote), ["dpd_delay", "=+30", "30"]);

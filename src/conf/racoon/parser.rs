@@ -11,6 +11,7 @@ use super::grammar::{self, Rule, Shape, State};
 use super::lexer::{self, Kind, Token};
 use crate::conf::diagnostic::{Diagnostic, Severity};
 use crate::conf::environment::Environment;
+use crate::conf::secrets;
 use crate::conf::span::{SourceFile, Span, Spanned};
 
 /// A diagnostic was recorded; the statement is given up. Boxed diagnostics travel up to where it can be skipped.
@@ -24,7 +25,7 @@ const MAX_INCLUDED_FILES: usize = 256;
 
 /// Parses a whole configuration with what it includes.
 pub(super) fn parse(name: &str, text: &str, env: &dyn Environment) -> (RacoonConfig, Vec<Diagnostic>) {
-    let file = SourceFile::new(name, text);
+    let file = SourceFile::hiding(name, text, secrets::racoon_secrets(text));
     let span = Spanned::new((), file.span(0, 0));
     let mut run = Run { env, diagnostics: Vec::new(), items: Vec::new(), included: 0, base: None };
     run.file(file, 0);
@@ -83,7 +84,8 @@ impl Run<'_> {
             match self.env.read_file(&path) {
                 Ok(octets) => {
                     let text = String::from_utf8_lossy(&octets).into_owned();
-                    self.file(SourceFile::new(path.display().to_string(), text), depth + 1);
+                    let hidden = secrets::racoon_secrets(&text);
+                    self.file(SourceFile::hiding(path.display().to_string(), text, hidden), depth + 1);
                 }
                 Err(why) => {
                     self.diagnostics.push(fail(format!("cannot include `{}`: {why}", path.display())))
@@ -108,32 +110,32 @@ impl Parser {
     fn take(&mut self) -> Token {
         let token = self.peek();
         self.at = token.span.end();
+        self.report_dropped(&token);
+        self.report_glue(&token);
+        token
+    }
+
+    /// Says what the real lexer skips in silence.
+    fn report_dropped(&mut self, token: &Token) {
         for junk in &token.dropped {
             let message = format!("`{}` is not understood here and skipped, as racoon does", junk.text());
             self.warn(junk, message);
         }
-        match &token.glue {
-            Some(glue) if token.kind == Kind::Number => {
-                let written = glue.to(&token.span);
-                self.diagnostics.push(
-                    Diagnostic::warning(
-                        &written,
-                        format!(
-                            "racoon reads `{}` as the number 0, because of the `{}`",
-                            written.text(),
-                            glue.text()
-                        ),
-                    )
-                    .with_help(format!("write a blank and the number alone: ` {}`", token.span.text())),
-                );
-            }
-            Some(glue) => {
-                let message = format!("`{}` is not understood here and skipped, as racoon does", glue.text());
-                self.warn(glue, message);
-            }
-            None => {}
+    }
+
+    /// Says what the real lexer glues to the front of a token in silence.
+    fn report_glue(&mut self, token: &Token) {
+        let Some(glue) = &token.glue else { return };
+        if token.kind != Kind::Number {
+            let message = format!("`{}` is not understood here and skipped, as racoon does", glue.text());
+            self.warn(glue, message);
+            return;
         }
-        token
+        let written = glue.to(&token.span);
+        let message =
+            format!("racoon reads `{}` as the number 0, because of the `{}`", written.text(), glue.text());
+        let help = format!("write a blank and the number alone: ` {}`", token.span.text());
+        self.diagnostics.push(Diagnostic::warning(&written, message).with_help(help));
     }
 
     fn warn(&mut self, span: &Span, message: String) {
@@ -167,6 +169,7 @@ impl Parser {
         let word = self.whole_word(&token);
         let message = match token.kind {
             Kind::End => format!("the file ends where {what} is expected"),
+            Kind::Text => format!("syntax error at this string: expected {what}"),
             _ => format!("syntax error at `{}`: expected {what}", word.text()),
         };
         let error = Diagnostic::error(&word, message);
@@ -184,7 +187,7 @@ impl Parser {
         }
         let rest = self.file.span(start, text.len());
         let len = rest.text().find(|c| !is_part(c)).unwrap_or_else(|| rest.text().len());
-        self.file.span(start, (start + len).max(if token.dropped.is_empty() { token.span.end() } else { 0 }))
+        self.file.span(start, start + len)
     }
 
     /// One thing of the top level; `None` at the end of the file.

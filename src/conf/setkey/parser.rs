@@ -6,6 +6,7 @@ use super::ast::{Command, Host, Keyed, ManualSa, Packets, Place, Policy, SaName,
 use super::lexer::{self, Kind};
 use super::tables;
 use crate::conf::diagnostic::Diagnostic;
+use crate::conf::secrets;
 use crate::conf::span::{SourceFile, Span, Spanned};
 use crate::crypto::secret::Secret;
 
@@ -30,7 +31,11 @@ const COMMANDS: &[&str] = &[
 
 /// Parses a whole file.
 pub(super) fn parse(name: &str, text: &str) -> (SetkeyConfig, Vec<Diagnostic>) {
-    let mut parser = Parser { file: SourceFile::new(name, text), at: 0, diagnostics: Vec::new() };
+    let mut parser = Parser {
+        file: SourceFile::hiding(name, text, secrets::setkey_secrets(text)),
+        at: 0,
+        diagnostics: Vec::new(),
+    };
     let mut commands = Vec::new();
     loop {
         let (kind, start) = parser.peek();
@@ -89,6 +94,7 @@ impl Parser {
         let (kind, span) = self.peek();
         Box::new(match kind {
             Kind::End => Diagnostic::error(&span, format!("the file ends where {what} is expected")),
+            Kind::Text => Diagnostic::error(&span, format!("syntax error at this string: expected {what}")),
             _ => Diagnostic::error(&span, format!("syntax error at `{}`: expected {what}", span.text())),
         })
     }
@@ -199,7 +205,7 @@ impl Parser {
         let number = hex.map_or_else(|| text.parse(), |digits| u32::from_str_radix(digits, 16));
         match number {
             Ok(number) => Ok(Spanned::new(number, span)),
-            Err(_) => Err(Box::new(Diagnostic::error(&span, format!("`{text}` is no SPI")))),
+            Err(_) => Err(Box::new(Diagnostic::error(&span, "this is no SPI: a number of 32 bits"))),
         }
     }
 

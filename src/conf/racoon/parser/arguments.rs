@@ -160,18 +160,23 @@ impl Parser {
         self.key_length(name, &token)
     }
 
-    /// The key length behind a cipher. 0, which is what `_256` is read as, means the default.
+    /// The key length behind a cipher. `_256` is read as 0, which means the default.
     fn key_length(&mut self, name: &'static str, cipher: &Token) -> Parsed<Spanned<Value>> {
+        let glued = self.peek().glue.is_some();
+        if glued {
+            let token = self.peek();
+            self.at = token.span.end();
+            self.report_dropped(&token);
+            let span = cipher.span.to(&token.span);
+            let message = format!("racoon takes `{}` for {name} with its default key length", span.text());
+            let help = format!("write `{} {}`", cipher.span.text(), token.span.text());
+            self.diagnostics.push(Diagnostic::warning(&span, message).with_help(help));
+            return Ok(Spanned::new(Value::Algorithm(name, None), span));
+        }
         let number = self.number()?;
         let span = cipher.span.to(&number.span);
         let bits = number.value;
         if bits == 0 {
-            if span.text().contains('_') {
-                self.warn(
-                    &span,
-                    format!("racoon takes `{}` for {name} with its default key length", span.text()),
-                );
-            }
             return Ok(Spanned::new(Value::Algorithm(name, None), span));
         }
         let fits = match name {

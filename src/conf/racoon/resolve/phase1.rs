@@ -225,6 +225,7 @@ impl Resolver<'_> {
 pub(super) fn policy_name(name: &RemoteName) -> String {
     match name {
         RemoteName::Named(name) => name.clone(),
+        RemoteName::Address(address, None | Some(500)) => address.to_string(),
         other => other.to_string().replace(' ', ""),
     }
 }

@@ -1,0 +1,26 @@
+//! racoon.conf and setkey files.
+
+mod goldens;
+mod quirks;
+mod roundtrip;
+mod tutorial;
+
+use coati::conf::diagnostic::{has_errors, render};
+use coati::conf::{NoFiles, racoon, setkey};
+
+/// All that is said of a racoon.conf alone.
+fn findings(name: &str, text: &str) -> Vec<coati::conf::Diagnostic> {
+    let (config, mut found) = racoon::load(name, text, &NoFiles);
+    found.extend(config.into_iter().flat_map(|c| racoon::resolve(&c, None, &NoFiles).1));
+    found
+}
+
+/// All that is said of a setkey file alone.
+fn setkey_findings(text: &str) -> Vec<coati::conf::Diagnostic> {
+    setkey::load("setkey.conf", text, &NoFiles).1
+}
+
+/// Whether it is refused, and what is said.
+fn verdict(found: &[coati::conf::Diagnostic]) -> (bool, String) {
+    (has_errors(found), render(found))
+}

@@ -1,0 +1,301 @@
+//! What racoon's and setkey's own parsers make of odd input, as observed with ipsec-tools 0.8.2.
+
+use super::{findings, setkey_findings, verdict};
+
+const PROPOSAL: &str = "proposal { encryption_algorithm aes; hash_algorithm sha1; \
+                        authentication_method pre_shared_key; dh_group 14; }";
+const PATH: &str = "path pre_shared_key \"/p\";";
+
+enum Expect {
+    /// Accepted, and nothing said.
+    Silent,
+    /// Accepted, with this in a warning.
+    Warns(&'static str),
+    /// Refused, with this in the message.
+    Fails(&'static str),
+}
+use Expect::{Fails, Silent, Warns};
+
+fn compare(input: &str, found: &[coati::conf::Diagnostic], expected: &Expect) -> Result<(), String> {
+    let (refused, said) = verdict(found);
+    let fine = match expected {
+        Silent => said.is_empty(),
+        Warns(words) => !refused && said.contains(words),
+        Fails(words) => refused && said.contains(words),
+    };
+    if fine { Ok(()) } else { Err(format!("{input}\n{said}")) }
+}
+
+fn check_all(rows: &[(&str, Expect)], wrap: impl Fn(&str) -> String) {
+    let wrong: Vec<_> = rows
+        .iter()
+        .filter_map(|(input, expected)| compare(input, &findings("f", &wrap(input)), expected).err())
+        .collect();
+    assert!(wrong.is_empty(), "{} of {} rows differ:\n{}", wrong.len(), rows.len(), wrong.join("\n"));
+}
+
+#[test]
+fn in_a_remote() {
+    let rows = [
+        ("lifetime time 10sec;", Silent),
+        ("lifetime time 600;", Fails("expected a unit of time")),
+        ("lifetime time 1 day;", Fails("syntax error at `day`")),
+        ("lifetime time 1 HOUR;", Fails("syntax error at `HOUR`")),
+        ("dpd_delay = 30;", Warns("`=` is not understood here and skipped")),
+        ("dpd_delay=30;", Warns("racoon reads `=30` as the number 0")),
+        ("nat_traversal yes;", Fails("syntax error at `yes`")),
+        ("nat_traversal = on;", Warns("`=` is not understood")),
+        ("my_identifier fqdn gw.example.org;", Fails("expected a name in double quotes")),
+        ("my_identifier fqdn \"gw.example.org\";", Silent),
+        ("my_identifier user_fqdn \"\";", Fails("the user_fqdn is empty")),
+        ("my_identifier address;", Silent),
+        ("my_identifier address \"192.0.2.1\";", Silent),
+        ("my_identifier keyid tag \"x\";", Silent),
+        ("my_identifier keyid file \"/etc/hostname\";", Silent),
+        ("my_identifier asn1dn;", Fails("there is none")),
+        ("my_identifier asn1dn \"C=DE, O=x, CN=y\";", Silent),
+        ("my_identifier asn1dn \"/C=DE/O=x/CN=y\";", Fails("begin with `/`")),
+        ("proposal_check obey", Fails("expected `;`")),
+        ("exchange_mode aggressive main;", Warns("exchange_mode aggressive is not implemented yet")),
+        ("exchange_mode main,;", Silent),
+        ("exchange_mode base;", Fails("exchange_mode base is not implemented yet")),
+        ("initial_contact off ;", Silent),
+        ("nonce_size 7;", Warns("8 to 256 octets")),
+        ("nonce_size 257;", Warns("8 to 256 octets")),
+        ("doi ipsec_doi; situation identity_only;", Silent),
+        ("support_mip6 on;", Fails("`support_mip6` is not a statement of this block")),
+        ("keepalive;", Fails("`keepalive` is not a statement of this block")),
+        ("// comment", Fails("syntax error")),
+        ("/* comment */", Fails("syntax error")),
+        ("! nonce_size 16;", Warns("`!` is not understood")),
+        ("script \"a\" phase1_up;", Fails("is not implemented yet")),
+        ("script \"a\" phase1_dead;", Fails("is not implemented yet")),
+        ("verify_cert on; send_cr off; send_cert off; verify_identifier off;", Silent),
+        ("dh_group 2;", Fails("it belongs into `proposal { }`")),
+        ("generate_policy require;", Fails("`generate_policy require` is not implemented yet")),
+        ("rekey force;", Warns("has no effect yet")),
+        ("ike_frag force;", Warns("has no effect yet")),
+        ("esp_frag 552;", Warns("has no effect yet")),
+        ("xauth_login \"u\";", Fails("is not implemented yet")),
+        ("mode_cfg on;", Fails("is not implemented yet")),
+        ("passive on;passive off;", Silent),
+        ("peers_identifier address 192.0.2.0/24;", Fails("expected `;`")),
+        ("peers_identifier fqdn;", Fails("expected a name in double quotes")),
+    ];
+    check_all(&rows, |input| {
+        format!("{PATH} remote 192.0.2.2 {{ exchange_mode main;\n{input}\n{PROPOSAL} }}")
+    });
+}
+
+#[test]
+fn in_an_algorithm() {
+    let rows = [
+        ("aes 256", Silent),
+        ("aes256", Silent),
+        ("aes", Silent),
+        ("aes_256", Warns("for aes with its default key length")),
+        ("aes-256", Fails("expected `;`")),
+        ("aes 111", Fails("no key length of 111 bits")),
+        ("3des 192", Fails("3des takes no key length")),
+        ("AES", Fails("expected an encryption algorithm")),
+        ("\"aes\"", Fails("expected an encryption algorithm")),
+        ("(aes)", Warns("`(` is not understood")),
+        ("= aes", Warns("`=` is not understood")),
+        ("blowfish 448", Silent),
+        ("blowfish 449", Fails("40 to 448 in steps of 8")),
+        ("idea", Fails("idea is not implemented yet")),
+    ];
+    check_all(&rows, |input| {
+        format!(
+            "{PATH} remote 192.0.2.2 {{ exchange_mode main; proposal {{ hash_algorithm sha1;
+authentication_method pre_shared_key; dh_group 14; encryption_algorithm {input}; }} }}"
+        )
+    });
+}
+
+#[test]
+fn heads_of_sainfo() {
+    let rows = [
+        ("anonymous", Silent),
+        ("address 10.0.0.0/24 any address 10.0.1.0/24 any", Silent),
+        ("address 10.0.0.0/24[any] any address 10.0.1.0/24[any] any", Silent),
+        ("address 10.0.0.1[80] tcp address 10.0.1.1[any] tcp", Silent),
+        ("address 10.0.0.1 47 address 10.0.1.1 47", Silent),
+        ("address 10.0.0.1 gre address 10.0.1.1 gre", Silent),
+        ("(address 10.0.0.1 gre address 10.0.1.1 gre)", Warns("`(` is not understood")),
+        ("(address 10.0.0.1 [any] any address 10.0.1.1 [any] any)", Warns("`)` is not understood")),
+        ("subnet 10.0.0.0/24 any subnet 10.0.1.0/24 any", Silent),
+        ("subnet 10.0.0.0/24 any anonymous", Silent),
+        ("anonymous address 10.0.0.0/24 any", Silent),
+        ("anonymous from fqdn \"x.org\"", Fails("`from` in a sainfo is not implemented yet")),
+        ("anonymous group \"vpn\"", Fails("`group` in a sainfo is not implemented yet")),
+        ("anonymous clientaddr", Fails("`clientaddr` as the id of a sainfo is not implemented yet")),
+        ("address 10.0.0.0/24 any clientaddr", Fails("is not implemented yet")),
+        ("user_fqdn \"a@b\" user_fqdn \"c@d\"", Fails("is not implemented yet")),
+        ("address ::1 icmp6 address ::1 icmp6", Silent),
+        ("address 10.0.0.1-10.0.0.9 any address 10.0.1.1 any", Fails("is not implemented yet")),
+        ("address 10.0.0.0/33 any anonymous", Fails("at most 32 bits")),
+    ];
+    check_all(&rows, |input| {
+        format!(
+            "sainfo {input} {{ encryption_algorithm aes; authentication_algorithm hmac_sha1; \
+             compression_algorithm deflate; }}"
+        )
+    });
+}
+
+#[test]
+fn in_a_sainfo() {
+    let rows = [
+        ("pfs_group modp2048;", Silent),
+        ("pfs_group modp1024;", Warns("modp1024 is weak")),
+        ("pfs_group none;", Fails("syntax error at `none`")),
+        ("pfs_group 24;", Fails("`24` is no DH group of racoon")),
+        ("lifetime byte 100 KB;", Fails("lifetimes in bytes are deprecated")),
+        ("lifetime time 1 hour, byte 5 MB;", Fails("syntax error at `,`")),
+        ("remoteid 5;", Fails("no remote has `ph1id 5`")),
+        ("my_identifier address;", Fails("`my_identifier` is not a statement of this block")),
+    ];
+    check_all(&rows, |input| {
+        format!(
+            "sainfo anonymous {{ encryption_algorithm aes; authentication_algorithm hmac_sha1; \
+             compression_algorithm deflate; {input} }}"
+        )
+    });
+}
+
+#[test]
+fn on_the_top_level() {
+    let rows = [
+        ("log debug;", Silent),
+        ("log debug4;", Fails("syntax error at `4`")),
+        ("log;", Fails("syntax error at `;`")),
+        ("path script \"/x\";", Silent),
+        ("path scripts \"/x\";", Warns("`s` is not understood")),
+        ("path pre_shared_key /etc/psk;", Fails("expected a string in double quotes")),
+        ("path backupsa \"/x\";", Fails("is not implemented yet")),
+        ("listen { }", Silent),
+        ("listen { isakmp 127.0.0.1[500]; }", Silent),
+        ("listen { isakmp 127.0.0.1 [500]; strict_address; }", Silent),
+        ("listen { isakmp ::1 [500]; adminsock disabled; }", Silent),
+        ("listen { adminsock \"/tmp/s.sock\" \"root\" \"operator\" 0660; }", Silent),
+        ("listen { isakmp any; }", Fails("expected an address")),
+        (
+            "timer { natt_keepalive 10 sec; counter 5; interval 20 sec; persend 1; phase1 30 sec; phase2 15 sec; }",
+            Silent,
+        ),
+        ("timer { phase1 30; }", Fails("expected a unit of time")),
+        ("padding { maximum_length 20; randomize off; strict_check off; exclusive_tail off; }", Silent),
+        (
+            "mode_cfg { dns4 8.8.8.8, 8.8.4.4; wins4 1.1.1.1; split_network include 10.0.0.0/8, 11.0.0.0/8; split_dns \"a\",\"b\"; default_domain \"x\"; pool_size 5; network4 10.9.0.1; netmask4 255.255.255.0; auth_source system; banner \"/x\"; save_passwd on; pfs_group 2; auth_throttle 1; auth_groups \"a\",\"b\"; group_source system; conf_source local; accounting none; }",
+            Fails("the block `mode_cfg` is not implemented yet"),
+        ),
+        ("privsep { user 0; group 0; chroot \"/x\"; }", Fails("the block `privsep` is not implemented yet")),
+        ("pfkey_buffer 1024;", Silent),
+        ("complex_bundle on;", Silent),
+        ("remote 192.0.2.9;", Fails("expected `{`")),
+        ("remote 192.0.2.9 inherit anonymous;", Fails("no remote anonymous above")),
+        (
+            "remote \"name2\" inherit \"name\" { remote_address 192.0.2.6; }",
+            Fails("no remote \"name\" above"),
+        ),
+        ("remote host.example.org { }", Fails("syntax error at `host.example.org`")),
+        ("remote 192.0.2.8 { exchange_mode main; }", Fails("the remote has no proposal")),
+        ("Remote 192.0.2.8 { }", Fails("did you mean `remote`?")),
+        (";", Fails("syntax error at `;`")),
+        ("# comment without newline \"quote", Silent),
+        ("extcfg { }", Fails("pfSense's patched racoon")),
+        ("remote 192.0.2.8 { exchange_mode main;", Fails("is never closed")),
+    ];
+    check_all(&rows, str::to_owned);
+    let named = [
+        ("\"name\" { remote_address 192.0.2.5; exchange_mode main;", Silent),
+        ("192.0.2.7[500] { exchange_mode main;", Silent),
+        ("192.0.2.7 [500] { exchange_mode main;", Silent),
+        ("192.0.2.8 {", Fails("no exchange_mode")),
+        ("\"name\" { exchange_mode main;", Fails("has no remote_address")),
+    ];
+    check_all(&named, |input| format!("{PATH} remote {input} {PROPOSAL} }}"));
+}
+
+const RULE: &str = "esp/transport//require";
+
+#[test]
+fn of_setkey() {
+    let rows = [
+        ("flush".to_owned(), Fails("the file ends where `;` is expected")),
+        ("flush;spdflush;".into(), Silent),
+        ("FLUSH;".into(), Fails("syntax error at `FLUSH`")),
+        ("# c\nflush ; # c\n".into(), Silent),
+        (policy("", "", "out ipsec\n\tRULE "), Silent),
+        (policy("", "", "out ipsec # c\n\tRULE "), Fails("`#` is no protocol of a rule")),
+        (policy("", "", "out ipsec \\\n\tRULE "), Fails("`\\` is no protocol of a rule")),
+        (policy("/24", "/24[80]", "out ipsec RULE"), Silent),
+        (policy("/24[any]", "/24 [80]", "out ipsec RULE"), Silent),
+        (policy("[l2tp]", "", "out ipsec RULE"), Silent),
+        (policy(" [l2tp]", "", "out ipsec RULE"), Silent),
+        (policy("[nonsense]", "", "out ipsec RULE"), Fails("`nonsense` is no port")),
+        ("spdadd 10.0.0.1 10.0.0.2 gre -P out ipsec esp/transport//require;".into(), Silent),
+        ("spdadd 10.0.0.1 10.0.0.2 47 -P out ipsec esp/transport//require;".into(), Silent),
+        ("spdadd 10.0.0.1 10.0.0.2 ip4 -P out ipsec esp/transport//require;".into(), Silent),
+        ("spdadd 10.0.0.1 10.0.0.2 ipencap -P out ipsec esp/transport//require;".into(), Silent),
+        ("spdadd ::1 ::1 icmp6 135,0 -P out ipsec esp/transport//require;".into(), Silent),
+        (policy("", "", "fwd ipsec RULE"), Silent),
+        (policy("", "", "out prio 100 ipsec RULE"), Silent),
+        (policy("", "", "out prio high + 5 ipsec RULE"), Silent),
+        (policy("", "", "out none"), Silent),
+        (policy("", "", "out discard"), Silent),
+        (policy("", "", "out entrust"), Silent),
+        (policy("", "", "out bypass"), Silent),
+        (policy("", "", "out ipsec esp/tunnel/1.1.1.1-2.2.2.2/unique:16385"), Silent),
+        (policy("", "", "out ipsec esp/tunnel/1.1.1.1[4500]-2.2.2.2[4500]/require"), Silent),
+        (policy("", "", "out ipsec esp/transport"), Silent),
+        (policy("", "", "out ipsec esp/transport/"), Silent),
+        (policy("", "", "out ipsec esp/transport//"), Fails("`` is no level")),
+        (policy("", "", "out ipsec esp/transport//default"), Silent),
+        (policy("", "", "out ipsec hip/transport//require"), Fails("`hip` is no protocol of a rule")),
+        (policy("", "", "out ipsec esp/tunnel//require"), Fails("a tunnel needs its two ends")),
+        (policy("", "", "out ipsec ipcomp/transport//use RULE ah/transport//require"), Silent),
+        ("spdadd -4 10.0.0.1 10.0.0.2 any -P out ipsec esp/transport//require;".into(), Silent),
+        ("spdadd -46n 10.0.0.1 10.0.0.2 any -P out none;".into(), Fails("exclude each other")),
+        ("spdadd fe80::1%%lo ::1 any -P out ipsec esp/transport//require;".into(), Silent),
+        ("spdadd tagged \"x\" -P out ipsec esp/transport//require;".into(), Silent),
+        ("spddelete 10.0.0.1 10.0.0.2 any -P out;".into(), Silent),
+        ("spddelete 10.0.0.1 10.0.0.2 any -P out ipsec esp/transport//require;".into(), Silent),
+        ("spdupdate 10.0.0.1 10.0.0.2 any -P out ipsec esp/transport//require;".into(), Silent),
+        (sa("esp 0x10001 -E des-cbc 0x3ffe05014819ffff"), Silent),
+        (sa("esp 0X10001 -E des-cbc 0x3ffe05014819ffff"), Silent),
+        (sa("esp 100 -E des-cbc 0x3ffe05014819ffff"), Silent),
+        (sa("esp 021980 -E des-cbc 0x3ffe05014819ffff"), Silent),
+        (sa("esp 0x10001 -E des-cbc 0x3ffe05014819fff"), Silent),
+        (sa("esp 0x10001 -E des-cbc \"1234567\""), Fails("does not take a key of 56 bits")),
+        (
+            sa(
+                "esp 0x10001 -m tunnel -u 5 -r 32 -lh 100 -ls 80 -bh 10 -bs 8 -f zero-pad -E aes-cbc \"0123456789abcdef\" -A hmac-sha256 \"0123456789abcdef0123456789abcdef\"",
+            ),
+            Silent,
+        ),
+        ("add 10.0.0.1[4500] 10.0.0.2[4500] esp-udp 0x10001 -E aes-cbc \"0123456789abcdef\";".into(), Silent),
+        (sa("ipcomp 0x1001 -C deflate"), Silent),
+        (sa("esp 0x10001 -E null -A hmac-md5 \"0123456789abcdef\" "), Silent),
+        (sa("ah 0x10001 -A hmac-sha2-256 \"0123456789abcdef0123456789abcdef\""), Silent),
+        (sa("esp 0x10001 -A hmac-md5-96 \"0123456789abcdef\""), Fails("syntax error at `hmac-md5-96`")),
+        ("deleteall 10.0.0.1 10.0.0.2 esp ;".into(), Silent),
+        ("get 10.0.0.1 10.0.0.2 esp 0x10001;dump esp;dump;".into(), Silent),
+        ("#!/usr/sbin/setkey -f\nexit;".into(), Silent),
+        ("exit; not read".into(), Silent),
+    ];
+    let wrong: Vec<_> = rows
+        .iter()
+        .filter_map(|(input, expected)| compare(input, &setkey_findings(input), expected).err())
+        .collect();
+    assert!(wrong.is_empty(), "{} of {} rows differ:\n{}", wrong.len(), rows.len(), wrong.join("\n"));
+}
+
+fn policy(src: &str, dst: &str, action: &str) -> String {
+    format!("spdadd 10.0.0.1{src} 10.0.0.2{dst} any -P {};", action.replace("RULE", RULE))
+}
+
+fn sa(rest: &str) -> String {
+    format!("add 10.0.0.1 10.0.0.2 {rest};")
+}
