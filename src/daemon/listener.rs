@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
 
@@ -18,6 +18,15 @@ const LARGEST: usize = 65_535;
 
 /// Takes ESP packets that arrived in UDP: our address, the peer's, and the packet from its SPI on.
 pub type EspSink = Arc<dyn Fn(SocketAddr, SocketAddr, &[u8]) + Send + Sync>;
+
+/// Where a socket is to be opened.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Binding {
+    /// Address and port.
+    pub address: SocketAddr,
+    /// Whether ESP in UDP comes there too.
+    pub natt: bool,
+}
 
 /// One open socket.
 #[derive(Clone, Debug)]
@@ -66,17 +75,14 @@ pub struct Outlet {
 }
 
 impl Listener {
-    /// Opens an ISAKMP socket, and a NAT-T socket where there is a port for one, on each address.
+    /// Opens all of them.
     ///
     /// # Errors
     /// The first one that cannot be opened.
-    pub async fn bind(addresses: &[IpAddr], isakmp: u16, natt: Option<u16>) -> Result<Self, BindError> {
+    pub async fn bind(bindings: &[Binding]) -> Result<Self, BindError> {
         let mut ports = Vec::new();
-        for &address in addresses {
-            ports.push(Port::bind(SocketAddr::new(address, isakmp), false).await?);
-            if let Some(natt) = natt {
-                ports.push(Port::bind(SocketAddr::new(address, natt), true).await?);
-            }
+        for binding in bindings {
+            ports.push(Port::bind(binding.address, binding.natt).await?);
         }
         Ok(Self { ports })
     }

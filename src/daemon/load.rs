@@ -1,12 +1,13 @@
 //! From the files of a front to a policy.
 
-use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::listener::Binding;
 use super::log::Dialect;
-use crate::conf::{Environment, SystemEnvironment};
-use crate::daemon::network::HostNetwork;
+use super::network::HostNetwork;
+use crate::conf::diagnostic::{has_errors, render};
+use crate::conf::{Environment, SystemEnvironment, racoon, setkey};
 use crate::ike::policy::Policy;
 
 /// Which files say what to do.
@@ -33,8 +34,8 @@ pub enum Front {
 pub struct Loaded {
     /// The policy.
     pub policy: Arc<Policy>,
-    /// Addresses to listen on, where the files name some.
-    pub listen: Vec<IpAddr>,
+    /// Where to listen, if the files say so.
+    pub listen: Vec<Binding>,
     /// What an operator should look at, ready to print.
     pub warnings: String,
 }
@@ -64,16 +65,35 @@ impl Front {
     pub fn load(&self) -> Result<Loaded, String> {
         let env = SystemEnvironment::new(HostNetwork);
         match self {
-            Self::Racoon { .. } => racoon(&env),
-            Self::OpenBsd { .. } => open_bsd(&env),
+            Self::Racoon { conf, setkey } => load_racoon(conf, setkey.as_deref(), &env),
+            Self::OpenBsd { ipsec_conf, isakmpd_dir } => load_open_bsd(ipsec_conf, isakmpd_dir, &env),
         }
     }
 }
 
-fn racoon(_: &dyn Environment) -> Result<Loaded, String> {
-    Err("racoon.conf is not read yet".to_owned())
+fn load_racoon(conf: &Path, setkey_file: Option<&Path>, env: &dyn Environment) -> Result<Loaded, String> {
+    let (config, mut found) = racoon::load(&conf.display().to_string(), &read(conf, env)?, env);
+    let mut commands = None;
+    if let Some(path) = setkey_file {
+        let (parsed, mut more) = setkey::load(&path.display().to_string(), &read(path, env)?, env);
+        found.append(&mut more);
+        commands = parsed;
+    }
+    let Some(config) = config.filter(|_| !has_errors(&found)) else { return Err(render(&found)) };
+    let (policy, mut more) = racoon::resolve(&config, commands.as_ref(), env);
+    found.append(&mut more);
+    let Some(policy) = policy else { return Err(render(&found)) };
+    let listen = racoon::globals(&config).listen;
+    let listen = listen.iter().map(|l| Binding { address: l.address, natt: l.natt }).collect();
+    Ok(Loaded { policy: Arc::new(policy), listen, warnings: render(&found) })
 }
 
-fn open_bsd(_: &dyn Environment) -> Result<Loaded, String> {
+fn load_open_bsd(_: &Path, _: &Path, _: &dyn Environment) -> Result<Loaded, String> {
     Err("ipsec.conf is not read yet".to_owned())
+}
+
+fn read(path: &Path, env: &dyn Environment) -> Result<String, String> {
+    let octets = env.read_file(path).map_err(|e| format!("{}: cannot be read: {e}", path.display()))?;
+    // What is not UTF-8 can only stand in comments and strings; its place survives as a mark.
+    Ok(String::from_utf8_lossy(&octets).into_owned())
 }

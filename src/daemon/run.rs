@@ -1,8 +1,9 @@
 //! `coati run`: reads the files, opens everything, drives until a signal comes, and leaves nothing behind.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -15,7 +16,7 @@ use super::control::ControlServer;
 use super::driver::{Input, Reload};
 use super::gateway::{Gateway, Setup};
 use super::kernel_choice;
-use super::listener::{BindError, Listener};
+use super::listener::{BindError, Binding, Listener};
 use super::load::{Front, Loaded};
 use super::log::{Bridge, Level, Logger, Notice};
 use super::network::HostNetwork;
@@ -101,8 +102,8 @@ async fn serve(options: &Options, logger: &Logger) -> Result<(), Fatal> {
     logger.notice(&Notice::Starting);
     let loaded = load(&options.front, logger).map_err(Fatal::Configuration)?;
     let clock = Clock::start();
-    let addresses = addresses(options, &loaded)?;
-    let listener = Listener::bind(&addresses, options.port, options.natt_port).await.map_err(Fatal::Bind)?;
+    let bindings = bindings(options, &loaded)?;
+    let listener = Listener::bind(&bindings).await.map_err(Fatal::Bind)?;
     let kernel = kernel_choice::open(options.tun.as_deref(), &loaded.policy, clock, &listener)
         .map_err(Fatal::Kernel)?;
     let control =
@@ -116,8 +117,8 @@ async fn serve(options: &Options, logger: &Logger) -> Result<(), Fatal> {
         policy: loaded.policy,
         kernel: kernel.kernel,
         listener,
-        isakmp_port: options.port,
-        natt_port: options.natt_port,
+        isakmp_port: port_of(&bindings, false).unwrap_or(options.port),
+        natt_port: port_of(&bindings, true),
         esp: kernel.esp,
         logger: logger.clone(),
         clock,
@@ -156,18 +157,34 @@ fn load(front: &Front, logger: &Logger) -> Result<Loaded, String> {
 }
 
 /// Where to listen: as told on the command line, else as told in the files, else on every address.
-fn addresses(options: &Options, loaded: &Loaded) -> Result<Vec<IpAddr>, Fatal> {
-    for told in [&options.listen, &loaded.listen] {
-        if !told.is_empty() {
-            return Ok(told.clone());
-        }
+fn bindings(options: &Options, loaded: &Loaded) -> Result<Vec<Binding>, Fatal> {
+    if options.listen.is_empty() && !loaded.listen.is_empty() {
+        return Ok(loaded.listen.clone());
     }
-    let all = HostNetwork.interfaces().into_iter().map(|(_, address)| address);
-    // A link-local address means nothing without its interface.
-    let usable = |ip: &IpAddr| match ip {
+    let all: BTreeSet<IpAddr> = if options.listen.is_empty() {
+        HostNetwork.interfaces().into_iter().map(|(_, address)| address).filter(is_usable).collect()
+    } else {
+        options.listen.iter().copied().collect()
+    };
+    if all.is_empty() {
+        return Err(Fatal::NoAddress);
+    }
+    let on = |ip| {
+        let isakmp = Binding { address: SocketAddr::new(ip, options.port), natt: false };
+        let natt = options.natt_port.map(|port| Binding { address: SocketAddr::new(ip, port), natt: true });
+        [Some(isakmp), natt]
+    };
+    Ok(all.into_iter().flat_map(on).flatten().collect())
+}
+
+/// A link-local address means nothing without its interface.
+fn is_usable(ip: &IpAddr) -> bool {
+    match ip {
         IpAddr::V4(ip) => !ip.is_unspecified(),
         IpAddr::V6(ip) => !ip.is_unicast_link_local(),
-    };
-    let found: std::collections::BTreeSet<IpAddr> = all.filter(usable).collect();
-    if found.is_empty() { Err(Fatal::NoAddress) } else { Ok(found.into_iter().collect()) }
+    }
+}
+
+fn port_of(bindings: &[Binding], natt: bool) -> Option<u16> {
+    bindings.iter().find(|b| b.natt == natt).map(|b| b.address.port())
 }
