@@ -157,4 +157,7 @@ pub(super) struct Demo {
     /// Stay in one process, without network namespaces, also as root
     #[arg(long)]
     pub(super) in_process: bool,
+    /// Only send echo requests, from the first address to the second
+    #[arg(long, hide = true, num_args = 2)]
+    pub(super) echo: Vec<IpAddr>,
 }

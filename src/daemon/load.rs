@@ -7,7 +7,7 @@ use super::listener::Binding;
 use super::log::Dialect;
 use super::network::HostNetwork;
 use crate::conf::diagnostic::{has_errors, render};
-use crate::conf::{Environment, SystemEnvironment, racoon, setkey};
+use crate::conf::{Environment, SystemEnvironment, ipsecconf, racoon, setkey};
 use crate::ike::policy::Policy;
 
 /// Which files say what to do.
@@ -88,8 +88,11 @@ fn load_racoon(conf: &Path, setkey_file: Option<&Path>, env: &dyn Environment) -
     Ok(Loaded { policy: Arc::new(policy), listen, warnings: render(&found) })
 }
 
-fn load_open_bsd(_: &Path, _: &Path, _: &dyn Environment) -> Result<Loaded, String> {
-    Err("ipsec.conf is not read yet".to_owned())
+fn load_open_bsd(conf: &Path, dir: &Path, env: &dyn Environment) -> Result<Loaded, String> {
+    let rules = ipsecconf::load(conf, &read(conf, env)?, env).map_err(|found| render(&found))?;
+    let resolved = ipsecconf::resolve(&rules, Some(dir), env).map_err(|found| render(&found))?;
+    let warnings = render(&resolved.warnings);
+    Ok(Loaded { policy: Arc::new(resolved.policy), listen: Vec::new(), warnings })
 }
 
 fn read(path: &Path, env: &dyn Environment) -> Result<String, String> {
