@@ -6,11 +6,11 @@ use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
 
-use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
 
 use super::driver::Input;
 use crate::ike::endpoint::{DatagramMeta, Transmit};
+use crate::sys::udp::UdpSocket;
 use crate::wire::natt::{Natt4500, demux};
 
 /// The largest UDP payload there is.
@@ -32,7 +32,6 @@ pub struct Binding {
 #[derive(Clone, Debug)]
 struct Port {
     socket: Arc<UdpSocket>,
-    local: SocketAddr,
     natt: bool,
 }
 
@@ -75,21 +74,21 @@ pub struct Outlet {
 }
 
 impl Listener {
-    /// Opens all of them.
+    /// Opens all of them. To be called in the context of a runtime.
     ///
     /// # Errors
     /// The first one that cannot be opened.
-    pub async fn bind(bindings: &[Binding]) -> Result<Self, BindError> {
+    pub fn bind(bindings: &[Binding]) -> Result<Self, BindError> {
         let mut ports = Vec::new();
         for binding in bindings {
-            ports.push(Port::bind(binding.address, binding.natt).await?);
+            ports.push(Port::bind(*binding)?);
         }
         Ok(Self { ports })
     }
 
     /// Address, descriptor and whether it is for NAT-T, of each socket.
     pub fn sockets(&self) -> impl Iterator<Item = (SocketAddr, i32, bool)> + '_ {
-        self.ports.iter().map(|port| (port.local, port.socket.as_raw_fd(), port.natt))
+        self.ports.iter().map(|port| (port.socket.local_addr(), port.socket.as_raw_fd(), port.natt))
     }
 
     /// Where datagrams leave.
@@ -106,28 +105,32 @@ impl Listener {
 }
 
 impl Port {
-    async fn bind(address: SocketAddr, natt: bool) -> Result<Self, BindError> {
-        let failed = |error| BindError { address, error };
-        let socket = UdpSocket::bind(address).await.map_err(failed)?;
-        let local = socket.local_addr().map_err(failed)?;
-        Ok(Self { socket: Arc::new(socket), local, natt })
+    fn bind(Binding { address, natt }: Binding) -> Result<Self, BindError> {
+        let socket = UdpSocket::bind(address).map_err(|error| BindError { address, error })?;
+        Ok(Self { socket: Arc::new(socket), natt })
+    }
+
+    /// Whether it is bound to every address, with the port of this one.
+    fn serves(&self, local: SocketAddr) -> bool {
+        let bound = self.socket.local_addr();
+        bound.ip().is_unspecified() && bound.is_ipv4() == local.is_ipv4() && bound.port() == local.port()
     }
 
     async fn receive(self, inputs: mpsc::Sender<Input>, esp: EspSink) {
         let mut buffer = vec![0; LARGEST];
         loop {
             let received = tokio::select! {
-                received = self.socket.recv_from(&mut buffer) => received,
+                received = self.socket.recv(&mut buffer) => received,
                 () = inputs.closed() => return,
             };
             // An ICMP error for something we sent earlier; the socket is as good as before.
-            let Ok((len, remote)) = received else { continue };
+            let Ok((len, local, remote)) = received else { continue };
             let bytes = &buffer[..len];
             let bytes = if self.natt {
                 match demux(bytes) {
                     Natt4500::Ike(ike) => ike,
                     Natt4500::Esp(packet) => {
-                        esp(self.local, remote, packet);
+                        esp(local, remote, packet);
                         continue;
                     }
                     Natt4500::Keepalive | Natt4500::Short => continue,
@@ -135,7 +138,7 @@ impl Port {
             } else {
                 bytes
             };
-            let meta = DatagramMeta { local: self.local, remote, natt: self.natt };
+            let meta = DatagramMeta { local, remote, natt: self.natt };
             if inputs.send(Input::Datagram { meta, bytes: bytes.to_vec() }).await.is_err() {
                 return;
             }
@@ -149,23 +152,22 @@ impl Outlet {
     /// # Errors
     /// No socket has it, or the system refuses.
     pub async fn send(&self, transmit: &Transmit) -> io::Result<()> {
-        let port = self.port(transmit.local)?;
-        port.socket.send_to(&transmit.bytes, transmit.remote).await.map(|_| ())
+        self.send_octets(&transmit.bytes, transmit.local, transmit.remote).await
     }
 
-    /// Sends an ESP packet in UDP, if it can be done without waiting.
+    /// Sends octets from one address to another.
     ///
     /// # Errors
     /// No socket has the local address, or the system refuses.
-    pub fn send_esp(&self, local: SocketAddr, remote: SocketAddr, packet: &[u8]) -> io::Result<()> {
-        self.port(local)?.socket.try_send_to(packet, remote).map(|_| ())
-    }
-
-    fn port(&self, local: SocketAddr) -> io::Result<&Port> {
-        let exact = self.ports.iter().find(|port| port.local == local);
-        exact.ok_or_else(|| {
-            let (ip, port) = (local.ip(), local.port());
-            io::Error::new(io::ErrorKind::AddrNotAvailable, format!("no socket on {ip}[{port}]"))
-        })
+    pub async fn send_octets(&self, bytes: &[u8], local: SocketAddr, remote: SocketAddr) -> io::Result<()> {
+        let exact = self.ports.iter().find(|port| port.socket.local_addr() == local);
+        let any = || self.ports.iter().find(|port| port.serves(local));
+        match exact.or_else(any) {
+            Some(port) => port.socket.send(bytes, local, remote).await,
+            None => {
+                let (ip, port) = (local.ip(), local.port());
+                Err(io::Error::new(io::ErrorKind::AddrNotAvailable, format!("no socket on {ip}[{port}]")))
+            }
+        }
     }
 }

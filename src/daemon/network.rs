@@ -1,10 +1,9 @@
 //! What configurations ask about the machine's network.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, ToSocketAddrs, UdpSocket};
-
-use nix::ifaddrs::getifaddrs;
+use std::net::{IpAddr, ToSocketAddrs};
 
 use crate::conf::Network;
+use crate::sys::{interfaces, route};
 
 /// The network of this machine.
 #[derive(Clone, Copy, Debug, Default)]
@@ -12,25 +11,12 @@ pub struct HostNetwork;
 
 impl Network for HostNetwork {
     fn local_address_for(&self, remote: IpAddr) -> Option<IpAddr> {
-        let any: IpAddr = match remote {
-            IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
-            IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
-        };
-        // Connecting a datagram socket sends nothing; it only looks up the route. Any port will do.
-        let socket = UdpSocket::bind((any, 0)).ok()?;
-        socket.connect((remote, 500)).ok()?;
-        socket.local_addr().ok().map(|address| address.ip()).filter(|ip| !ip.is_unspecified())
+        route::local_address_for(remote).ok().filter(|ip| !ip.is_unspecified())
     }
 
     fn interfaces(&self) -> Vec<(String, IpAddr)> {
-        let Ok(all) = getifaddrs() else { return Vec::new() };
-        all.filter_map(|interface| {
-            let storage = interface.address?;
-            let v4 = storage.as_sockaddr_in().map(|a| IpAddr::V4(a.ip()));
-            let ip = v4.or_else(|| storage.as_sockaddr_in6().map(|a| IpAddr::V6(a.ip())))?;
-            Some((interface.interface_name, ip))
-        })
-        .collect()
+        let all = interfaces::addresses().unwrap_or_default();
+        all.into_iter().filter(|a| a.is_up).map(|a| (a.name, a.address)).collect()
     }
 
     fn lookup_host(&self, name: &str) -> Vec<IpAddr> {
@@ -43,6 +29,8 @@ impl Network for HostNetwork {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use super::*;
 
     #[test]

@@ -1,9 +1,8 @@
 //! `coati run`: reads the files, opens everything, drives until a signal comes, and leaves nothing behind.
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -23,6 +22,8 @@ use super::network::HostNetwork;
 use super::signal::Signals;
 use super::weak;
 use crate::conf::Network;
+use crate::ike::policy::Policy;
+use crate::kernel::userspace::InProcess;
 
 /// What the command line says.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -54,8 +55,6 @@ pub enum Fatal {
     Kernel(String),
     /// The control socket cannot be made.
     Control(PathBuf, io::Error),
-    /// The machine has no address to listen on.
-    NoAddress,
     /// Something else of the system.
     System(io::Error),
 }
@@ -73,9 +72,6 @@ impl fmt::Display for Fatal {
                     path.display()
                 )
             }
-            Self::NoAddress => {
-                f.write_str("this machine has no address to listen on; --listen ADDR names one")
-            }
             Self::System(error) => error.fmt(f),
         }
     }
@@ -91,24 +87,58 @@ pub fn run(options: &Options) -> Result<(), Fatal> {
     let logger = Logger::to_stderr(options.front.dialect(), options.level);
     // A second daemon in one process keeps the first one's.
     let _ = tracing_subscriber::registry().with(Bridge(logger.clone())).try_init();
+    block_on(options, &logger, Hosting::Alone)
+}
+
+/// Who else is in this process.
+#[derive(Debug)]
+pub enum Hosting {
+    /// Nobody: the machine's devices and signals are ours.
+    Alone,
+    /// Another gateway: packets are passed in process, and only the control socket ends us.
+    Shared {
+        /// The port on which peers listen, instead of the configured one.
+        peer_port: u16,
+        /// Takes the ends of the kernel's device and wire.
+        ends: std::sync::mpsc::Sender<InProcess>,
+    },
+}
+
+/// Runs on a runtime of its own.
+///
+/// # Errors
+/// It could not start.
+pub fn block_on(options: &Options, logger: &Logger, hosting: Hosting) -> Result<(), Fatal> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Fatal::System)?;
-    let result = runtime.block_on(serve(options, &logger));
+    let result = runtime.block_on(serve(options, logger, hosting));
     // What still sleeps in a blocking thread is not waited for.
     runtime.shutdown_background();
     result
 }
 
-async fn serve(options: &Options, logger: &Logger) -> Result<(), Fatal> {
+async fn serve(options: &Options, logger: &Logger, hosting: Hosting) -> Result<(), Fatal> {
     logger.notice(&Notice::Starting);
-    let loaded = load(&options.front, logger).map_err(Fatal::Configuration)?;
+    let mut loaded = load(&options.front, logger).map_err(Fatal::Configuration)?;
     let clock = Clock::start();
-    let bindings = bindings(options, &loaded)?;
-    let listener = Listener::bind(&bindings).await.map_err(Fatal::Bind)?;
-    let kernel = kernel_choice::open(options.tun.as_deref(), &loaded.policy, clock, &listener)
-        .map_err(Fatal::Kernel)?;
+    let bindings = bindings(options, &loaded);
+    let listener = Listener::bind(&bindings).map_err(Fatal::Bind)?;
+    let dialect = options.front.dialect();
+    let (kernel, signals) = match hosting {
+        Hosting::Alone => {
+            let signals = Signals::listen().map_err(Fatal::System)?;
+            let kernel = kernel_choice::open(options.tun.as_deref(), dialect, clock, listener.outlet());
+            (kernel.map_err(Fatal::Kernel)?, Some(signals))
+        }
+        Hosting::Shared { peer_port, ends } => {
+            let (kernel, inner) = kernel_choice::in_process(dialect, clock, listener.outlet());
+            // Where nobody takes them, nothing is carried.
+            let _ = ends.send(inner);
+            with_peer_port(&mut loaded.policy, peer_port);
+            (kernel, None)
+        }
+    };
     let control =
         ControlServer::bind(&options.control).map_err(|e| Fatal::Control(options.control.clone(), e))?;
-    let signals = Signals::listen().map_err(Fatal::System)?;
     for (address, fd, natt) in listener.sockets() {
         logger.notice(&Notice::Listening { address, fd, natt });
     }
@@ -125,11 +155,19 @@ async fn serve(options: &Options, logger: &Logger) -> Result<(), Fatal> {
         reload: reload(&options.front, logger),
     })
     .map_err(Fatal::System)?;
-    tokio::spawn(forward(signals, gateway.inbox));
+    if let Some(signals) = signals {
+        tokio::spawn(forward(signals, gateway.inbox));
+    }
     tokio::spawn(control.serve(gateway.orders));
     gateway.driver.run().await;
     logger.notice(&Notice::Stopped);
     Ok(())
+}
+
+fn with_peer_port(policy: &mut Arc<Policy>, port: u16) {
+    for peer in &mut Arc::make_mut(policy).phase1 {
+        Arc::make_mut(peer).remote_port = port;
+    }
 }
 
 async fn forward(mut signals: Signals, inbox: mpsc::Sender<Input>) {
@@ -157,32 +195,24 @@ fn load(front: &Front, logger: &Logger) -> Result<Loaded, String> {
 }
 
 /// Where to listen: as told on the command line, else as told in the files, else on every address.
-fn bindings(options: &Options, loaded: &Loaded) -> Result<Vec<Binding>, Fatal> {
+fn bindings(options: &Options, loaded: &Loaded) -> Vec<Binding> {
     if options.listen.is_empty() && !loaded.listen.is_empty() {
-        return Ok(loaded.listen.clone());
+        return loaded.listen.clone();
     }
-    let all: BTreeSet<IpAddr> = if options.listen.is_empty() {
-        HostNetwork.interfaces().into_iter().map(|(_, address)| address).filter(is_usable).collect()
-    } else {
-        options.listen.iter().copied().collect()
-    };
-    if all.is_empty() {
-        return Err(Fatal::NoAddress);
-    }
+    let all = if options.listen.is_empty() { wildcards() } else { options.listen.clone() };
     let on = |ip| {
         let isakmp = Binding { address: SocketAddr::new(ip, options.port), natt: false };
         let natt = options.natt_port.map(|port| Binding { address: SocketAddr::new(ip, port), natt: true });
         [Some(isakmp), natt]
     };
-    Ok(all.into_iter().flat_map(on).flatten().collect())
+    all.into_iter().flat_map(on).flatten().collect()
 }
 
-/// A link-local address means nothing without its interface.
-fn is_usable(ip: &IpAddr) -> bool {
-    match ip {
-        IpAddr::V4(ip) => !ip.is_unspecified(),
-        IpAddr::V6(ip) => !ip.is_unicast_link_local(),
-    }
+/// Every address, of the families that this machine has.
+fn wildcards() -> Vec<IpAddr> {
+    let any_v6 = HostNetwork.interfaces().iter().any(|(_, address)| address.is_ipv6());
+    let v6 = any_v6.then_some(Ipv6Addr::UNSPECIFIED.into());
+    std::iter::once(Ipv4Addr::UNSPECIFIED.into()).chain(v6).collect()
 }
 
 fn port_of(bindings: &[Binding], natt: bool) -> Option<u16> {

@@ -91,7 +91,7 @@ impl Files {
         let at = self.root.display();
         self.put("a/racoon.conf", &racoon_conf(&format!("{at}/a/certs"), b))?;
         self.put("a/setkey.conf", &setkey_conf(a, b))?;
-        self.put("b/ipsec.conf", &ipsec_conf(a))?;
+        self.put("b/ipsec.conf", &ipsec_conf(a, b))?;
         self.certificates(a, b).map_err(|e| format!("the certificates cannot be made: {e}"))
     }
 
@@ -195,13 +195,15 @@ fn setkey_conf(a: Ipv4Addr, b: Ipv4Addr) -> String {
     )
 }
 
-fn ipsec_conf(a: Ipv4Addr) -> String {
+fn ipsec_conf(a: Ipv4Addr, b: Ipv4Addr) -> String {
+    // Over the loopback the route does not say which of its addresses is B's.
+    let local = if b.is_loopback() { format!("local {b} ") } else { String::new() };
     format!(
         "# Gateway B, OpenBSD style\n\
          GATEWAY_A = \"{a}\"\n\
          NET_A = \"{NET_A}\"\n\
          NET_B = \"{NET_B}\"\n\n\
-         ike esp from $NET_B to $NET_A peer $GATEWAY_A \\\n\
+         ike esp from $NET_B to $NET_A {local}peer $GATEWAY_A \\\n\
          \tmain auth hmac-sha1 enc blowfish group modp1024 \\\n\
          \tquick auth hmac-sha2-256 enc blowfish group modp1024\n"
     )

@@ -28,3 +28,8 @@ pub(super) fn listen() {
 pub(super) fn wanted() -> bool {
     STOPPED.load(Ordering::Relaxed)
 }
+
+/// Takes note that the wish was followed, so that what comes after is not cut short.
+pub(super) fn forget() {
+    STOPPED.store(false, Ordering::Relaxed);
+}
