@@ -7,7 +7,7 @@ use super::listener::Binding;
 use super::log::Dialect;
 use super::network::HostNetwork;
 use crate::conf::diagnostic::{has_errors, render};
-use crate::conf::{Environment, SystemEnvironment, ipsecconf, racoon, setkey};
+use crate::conf::{Diagnostic, Environment, SystemEnvironment, ipsecconf, racoon, setkey};
 use crate::ike::policy::Policy;
 
 /// Which files say what to do.
@@ -36,8 +36,8 @@ pub struct Loaded {
     pub policy: Arc<Policy>,
     /// Where to listen, if the files say so.
     pub listen: Vec<Binding>,
-    /// What an operator should look at, ready to print.
-    pub warnings: String,
+    /// What an operator should look at, a line each.
+    pub warnings: Vec<String>,
 }
 
 impl Front {
@@ -85,14 +85,21 @@ fn load_racoon(conf: &Path, setkey_file: Option<&Path>, env: &dyn Environment) -
     let Some(policy) = policy else { return Err(render(&found)) };
     let listen = racoon::globals(&config).listen;
     let listen = listen.iter().map(|l| Binding { address: l.address, natt: l.natt }).collect();
-    Ok(Loaded { policy: Arc::new(policy), listen, warnings: render(&found) })
+    Ok(Loaded { policy: Arc::new(policy), listen, warnings: warnings(&found) })
 }
 
 fn load_open_bsd(conf: &Path, dir: &Path, env: &dyn Environment) -> Result<Loaded, String> {
     let rules = ipsecconf::load(conf, &read(conf, env)?, env).map_err(|found| render(&found))?;
     let resolved = ipsecconf::resolve(&rules, Some(dir), env).map_err(|found| render(&found))?;
-    let warnings = render(&resolved.warnings);
+    let warnings = warnings(&resolved.warnings);
     Ok(Loaded { policy: Arc::new(resolved.policy), listen: Vec::new(), warnings })
+}
+
+/// The first line of each finding, without the excerpt of the file. Weak algorithms are left out: the daemon names them
+/// for every front alike, once for each peer.
+fn warnings(found: &[Diagnostic]) -> Vec<String> {
+    let others = found.iter().filter(|d| !d.message.contains(" is weak: "));
+    others.filter_map(|d| Some(d.to_string().lines().next()?.replacen(" warning:", "", 1))).collect()
 }
 
 fn read(path: &Path, env: &dyn Environment) -> Result<String, String> {

@@ -188,8 +188,8 @@ fn load(front: &Front, logger: &Logger) -> Result<Loaded, String> {
         logger.notice(&Notice::Reading(file));
     }
     let loaded = front.load()?;
-    for line in loaded.warnings.lines() {
-        logger.line(Level::Warning, line);
+    for line in &loaded.warnings {
+        logger.line(Level::Warning, line.as_str());
     }
     Ok(loaded)
 }

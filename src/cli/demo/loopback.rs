@@ -95,6 +95,9 @@ impl Pair {
     /// Lays the wire, once both ends are there.
     fn connect(&mut self) {
         let [a, b] = &mut self.gateways;
+        if a.ends.is_none() || b.ends.is_none() {
+            return;
+        }
         let (Some(a), Some(b)) = (a.ends.take(), b.ends.take()) else { return };
         pass(a.esp_out, b.esp_in);
         pass(b.esp_out, a.esp_in);
