@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -10,7 +11,9 @@ use tracing::{debug, warn};
 use super::engine::{Engine, EspOrigin, Output};
 use super::routes::{RouteTable, TunConfig};
 use super::{Clock, EspPacket, UdpEsp, UdpEspPacket};
-use crate::sadb::{Direction, FlowAction, FlowPolicy, KernelError, KernelEvent, Prefix, Request, RequestId};
+use crate::sadb::{
+    Direction, FlowAction, FlowPolicy, KernelError, KernelEvent, Prefix, Request, RequestId, Selector,
+};
 
 /// Where packets come from and go to.
 pub(super) struct Ports {
@@ -25,8 +28,8 @@ pub(super) struct Ports {
 /// Keeps the routes into the tunnel in step with the policies.
 pub(super) struct Routing {
     table: RouteTable,
-    /// How many policies need each route.
-    users: HashMap<Prefix, usize>,
+    /// How many policies need each route, and the peer that is kept out of it.
+    users: HashMap<Prefix, (usize, Option<IpAddr>)>,
 }
 
 impl Routing {
@@ -35,23 +38,33 @@ impl Routing {
     }
 
     async fn add(&mut self, policy: &FlowPolicy) -> Result<(), KernelError> {
-        let remote = policy.selector.remote;
-        if !self.users.contains_key(&remote) {
-            self.table.add(remote, Some(policy.selector.local), policy.tunnel_peer()).await?;
+        let Selector { local, remote, .. } = policy.selector;
+        if let Some((users, _)) = self.users.get_mut(&remote) {
+            *users += 1;
+            return Ok(());
         }
-        *self.users.entry(remote).or_default() += 1;
+        let peer = policy.tunnel_peer();
+        self.table.add(remote, Some(local), peer).await?;
+        self.users.insert(remote, (1, peer));
         Ok(())
     }
 
     async fn remove(&mut self, policy: &FlowPolicy) {
         let remote = policy.selector.remote;
-        let Some(users) = self.users.get_mut(&remote) else {
+        let Some((users, peer)) = self.users.get_mut(&remote) else {
             return;
         };
         *users -= 1;
         if *users == 0 {
+            let peer = *peer;
             self.users.remove(&remote);
-            self.table.remove(remote, policy.tunnel_peer()).await;
+            self.table.remove(remote, peer).await;
+        }
+    }
+
+    async fn remove_all(&mut self) {
+        for (remote, (_, peer)) in std::mem::take(&mut self.users) {
+            self.table.remove(remote, peer).await;
         }
     }
 }
@@ -73,7 +86,7 @@ pub(super) struct Driver {
 }
 
 impl Driver {
-    /// Runs until the kernel's owner has gone.
+    /// Runs until the kernel's owner has gone, and then takes its routes out of the system.
     pub(super) async fn run(mut self) {
         if let Some(routing) = &mut self.ports.routing {
             routing.table.add_static().await;
@@ -83,7 +96,7 @@ impl Driver {
             tokio::select! {
                 request = self.requests.recv() => match request {
                     Some((id, request)) => self.on_request(id, request).await,
-                    None => return,
+                    None => break,
                 },
                 Some(packet) = self.ports.from_tun.recv() => self.engine.handle_tun((self.clock)(), &packet),
                 Some(packet) = self.ports.from_wire.recv() => {
@@ -99,6 +112,9 @@ impl Driver {
                 }
             }
             self.drain();
+        }
+        if let Some(routing) = &mut self.ports.routing {
+            routing.remove_all().await;
         }
     }
 

@@ -111,6 +111,7 @@ fn words(words: &[&str]) -> Vec<String> {
     words.iter().map(|word| (*word).to_owned()).collect()
 }
 
+#[cfg(any(target_os = "linux", target_os = "freebsd"))]
 fn full(prefix: Prefix) -> String {
     format!("{}/{}", prefix.address(), prefix.prefix_len())
 }
