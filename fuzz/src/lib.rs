@@ -2,5 +2,6 @@
 //! the committed corpus with any toolchain.
 
 pub mod conf_ipsec;
+pub mod conf_racoon;
 pub mod wire_message;
 pub mod x509;

@@ -158,7 +158,11 @@ pub fn sort(diagnostics: &mut Vec<Diagnostic>) {
         Some(s) => (names.iter().position(|n| n == s.file().name()), s.start(), d.severity),
         None => (Some(usize::MAX), 0, d.severity),
     });
-    diagnostics.dedup_by(|a, b| a.to_string() == b.to_string());
+    diagnostics.dedup_by(|a, b| {
+        let place =
+            |d: &Diagnostic| d.span.as_ref().map(|s| (s.file().name().to_owned(), s.start(), s.end()));
+        a.severity == b.severity && a.message == b.message && place(a) == place(b)
+    });
 }
 
 /// All of them as text, in order of place, each ending in a newline.

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::diagnostic::Diagnostic;
 use super::environment::SecretFileError;
-use super::span::SourceFile;
+use super::span::{SourceFile, floor_boundary};
 use crate::crypto::secret::Secret;
 use crate::ike::policy::{PskEntry, PskOwner, PskTable};
 
@@ -108,23 +108,22 @@ pub(super) fn racoon_secrets(text: &str) -> Vec<Range<usize>> {
     let statements = words.iter().flat_map(|word| text.match_indices(word)).filter_map(|(at, word)| {
         let start = at + word.len();
         let follows = text[start..].starts_with(|c: char| c.is_whitespace() || c == '"');
-        let end = text[start..].find([';', '}']).map_or(text.len(), |len| start + len);
+        // A statement is short; what looks longer is none, and must not cost time for each of its words.
+        let most = floor_boundary(text, start + 512);
+        let end = text[start..most].find([';', '}']).map_or(most, |len| start + len);
         follows.then_some(start..end)
     });
     statements.flat_map(|range| quoted(text, range)).collect()
 }
 
-/// The insides of the quoted strings in a part of a text.
+/// The insides of the quoted strings in a part of a text; one that is not closed goes to the end of its line.
 fn quoted(text: &str, part: Range<usize>) -> Vec<Range<usize>> {
     let mut found = Vec::new();
     let mut at = part.start;
-    while let Some(open) = text[at..part.end].find('"').map(|len| at + len + 1) {
+    while let Some(open) = text.get(at..part.end).and_then(|t| t.find('"')).map(|len| at + len + 1) {
         let close = text[open..].find(['"', '\n']).map_or(text.len(), |len| open + len);
         found.push(open..close);
-        at = (close + 1).min(part.end);
-        if at < open || close >= part.end {
-            break;
-        }
+        at = close + 1;
     }
     found
 }

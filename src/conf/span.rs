@@ -94,7 +94,8 @@ impl SourceFile {
     }
 }
 
-fn floor_boundary(text: &str, offset: usize) -> usize {
+/// The last character boundary that is not behind `offset`.
+pub(super) fn floor_boundary(text: &str, offset: usize) -> usize {
     let mut at = offset.min(text.len());
     while !text.is_char_boundary(at) {
         at -= 1;
@@ -154,7 +155,10 @@ impl Span {
     /// The same line as findings show it: a star for each character of a secret.
     pub fn shown_line(&self) -> String {
         let start = self.file.text()[..self.start].rfind('\n').map_or(0, |at| at + 1);
-        let is_hidden = |at: usize| self.file.inner.hidden.iter().any(|range| range.contains(&(start + at)));
+        let line = start..start + self.line().len();
+        let hidden: Vec<_> =
+            self.file.inner.hidden.iter().filter(|r| r.start < line.end && r.end > line.start).collect();
+        let is_hidden = |at: usize| hidden.iter().any(|range| range.contains(&(start + at)));
         self.line().char_indices().map(|(at, c)| if is_hidden(at) { '*' } else { c }).collect()
     }
 

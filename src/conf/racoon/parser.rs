@@ -95,6 +95,9 @@ impl Run<'_> {
     }
 }
 
+/// After so many findings the rest of a file is not read: it is something else.
+const MAX_DIAGNOSTICS: usize = 500;
+
 struct Parser {
     file: SourceFile,
     at: usize,
@@ -222,6 +225,9 @@ impl Parser {
     /// Reports, and goes on behind the statement or block in which the error is.
     fn recover(&mut self, error: Diagnostic) {
         self.diagnostics.push(error);
+        if self.diagnostics.len() > MAX_DIAGNOSTICS {
+            self.at = self.file.text().len();
+        }
         let mut depth = 0_usize;
         loop {
             let token = self.peek();

@@ -87,8 +87,8 @@ pub struct ManualSa {
     pub encryption: Option<Keyed>,
     /// `-A`.
     pub authentication: Option<Keyed>,
-    /// `-C`.
-    pub compression: Option<&'static str>,
+    /// `-C`, and whether `-R` follows.
+    pub compression: Option<(&'static str, bool)>,
 }
 
 /// An algorithm with its key.

@@ -29,6 +29,9 @@ const COMMANDS: &[&str] = &[
     "bye",
 ];
 
+/// After so many findings the rest of a file is not read: it is something else.
+const MAX_DIAGNOSTICS: usize = 500;
+
 /// Parses a whole file.
 pub(super) fn parse(name: &str, text: &str) -> (SetkeyConfig, Vec<Diagnostic>) {
     let mut parser = Parser {
@@ -53,6 +56,9 @@ pub(super) fn parse(name: &str, text: &str) -> (SetkeyConfig, Vec<Diagnostic>) {
             Err(error) => {
                 parser.diagnostics.push(*error);
                 parser.skip();
+                if parser.diagnostics.len() > MAX_DIAGNOSTICS {
+                    break;
+                }
             }
         }
     }
@@ -176,7 +182,11 @@ impl Parser {
 
     /// An address or a name, a prefix length, a port.
     fn place(&mut self) -> Parsed<Spanned<Place>> {
-        let host = self.word("an address or a host name")?;
+        let what = "an address or a host name";
+        if self.peek().1.text().contains('_') {
+            return Err(self.unexpected(what));
+        }
+        let host = self.word(what)?;
         let mut place = Place { host: host_of(host.text()), prefix: None, port: 0 };
         let mut end = host.clone();
         if let Some(span) = self.eat(Kind::Prefix) {
@@ -220,8 +230,8 @@ impl Parser {
                 "-A" => sa.authentication = Some(self.keyed(tables::AUTHENTICATION)?),
                 "-C" => {
                     self.take();
-                    sa.compression = Some(self.one_of(tables::COMPRESSION, "a compression algorithm")?.value);
-                    self.eat_word("-R");
+                    let name = self.one_of(tables::COMPRESSION, "a compression algorithm")?.value;
+                    sa.compression = Some((name, self.eat_word("-R")));
                 }
                 option => {
                     let known =
@@ -309,11 +319,10 @@ impl Parser {
         let (kind, next) = self.peek();
         if kind == Kind::Word && !next.text().starts_with('-') {
             self.take();
-            let mut end = next.clone();
-            if self.eat(Kind::Mark).is_some() {
-                end = self.word("an ICMP code")?;
+            let mut text = next.text().to_owned();
+            if let Some(mark) = self.eat(Kind::Mark) {
+                text = format!("{text}{}{}", mark.text(), self.word("an ICMP code")?.text());
             }
-            let text = next.to(&end).text().split_whitespace().collect::<String>();
             detail = Some(text);
         }
         Ok(Packets::Between { family, src, dst, upper: Spanned::new(number, span), detail })

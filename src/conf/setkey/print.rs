@@ -49,7 +49,9 @@ fn print_sa(out: &mut String, sa: &ManualSa, secrets: Secrets) -> fmt::Result {
         write!(out, " -{option}")?;
         words.iter().try_for_each(|word| write!(out, " {word}"))?;
     }
-    sa.compression.iter().try_for_each(|name| write!(out, " -C {name}"))?;
+    if let Some((name, raw)) = sa.compression {
+        write!(out, " -C {name}{}", if raw { " -R" } else { "" })?;
+    }
     print_key(out, "-E", sa.encryption.as_ref(), secrets)?;
     print_key(out, "-A", sa.authentication.as_ref(), secrets)
 }

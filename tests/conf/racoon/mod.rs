@@ -1,5 +1,6 @@
 //! racoon.conf and setkey files.
 
+mod fuzz_corpus;
 mod goldens;
 mod quirks;
 mod roundtrip;

@@ -284,6 +284,8 @@ fn of_setkey() {
         ("get 10.0.0.1 10.0.0.2 esp 0x10001;dump esp;dump;".into(), Silent),
         ("#!/usr/sbin/setkey -f\nexit;".into(), Silent),
         ("exit; not read".into(), Silent),
+        ("spdadd NET_A NET_B any -P out none;".into(), Fails("syntax error at `NET_A`")),
+        ("spdadd 10.0.0.1 10.0.0.2 icmp 8 # type\n, 0 -P out none;".into(), Silent),
     ];
     let wrong: Vec<_> = rows
         .iter()

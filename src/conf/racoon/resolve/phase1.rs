@@ -180,11 +180,10 @@ impl Resolver<'_> {
 
     fn check_psk(&mut self, remote: &EffectiveRemote<'_>, address: Option<IpAddr>) {
         if self.path("pre_shared_key").is_none() {
-            let error = Diagnostic::error(
-                &remote.remote.name.span,
-                "the remote uses pre-shared keys, but there is no `path pre_shared_key`",
-            );
-            self.diagnostics.push(error.with_help("add `path pre_shared_key \"/etc/racoon/psk.txt\";`"));
+            let head = &remote.remote.name.span;
+            let message = "the remote uses pre-shared keys, but without `path pre_shared_key` there are none";
+            let help = "add `path pre_shared_key \"/etc/racoon/psk.txt\";`";
+            self.diagnostics.push(Diagnostic::warning(head, message).with_help(help));
             return;
         }
         let Some(address) = address.filter(|_| self.env.is_open() && !self.psks.entries.is_empty()) else {
