@@ -110,6 +110,18 @@ pub(super) const GROUP: &[Entry<Option<Group>>] = &[
     ("grp30", Meaning::Missing),
 ];
 
+/// Why an algorithm, by its whole name, should not be used any more.
+pub(super) fn weakness(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "3des-cbc" | "blowfish" | "cast128" => "blocks of 64 bits repeat after some gigabytes under one key",
+        "null" => "it does not encrypt",
+        "hmac-md5" => "MD5 is broken",
+        "modp768" | "grp1" | "modp1024" | "grp2" => "groups below 2048 bits are within reach of attackers",
+        "modp1536" | "grp5" => "2048 bits are the least that is advised today",
+        _ => return None,
+    })
+}
+
 /// The first entry that begins with the word.
 pub(super) fn find<T: Copy>(table: &[Entry<T>], word: &str) -> Option<Entry<T>> {
     table.iter().find(|(name, _)| !word.is_empty() && name.starts_with(word)).copied()

@@ -62,6 +62,7 @@ impl Resolver<'_> {
             SaType::Esp => Protocol::Esp,
             SaType::Ah => Protocol::Ah,
         });
+        self.diagnostics.extend(transforms::weaknesses(rule));
         let main = transforms::phase1(rule)?;
         let quick = transforms::phase2(rule, protocol, &mut self.diagnostics)?;
         let port_at = rule.from.port.as_ref().or(rule.to.port.as_ref()).filter(|port| port.value != 0);

@@ -97,6 +97,26 @@ pub(super) fn phase2(
     Ok(Quick { transform, pfs, seconds: pick.lifetime(DEFAULT_LIFETIMES[1]) })
 }
 
+/// What of a rule works and should not be used much longer. Defaults are left out: nobody chose them.
+pub(super) fn weaknesses(rule: &IkeRule) -> Vec<Diagnostic> {
+    let phases = [&rule.main, &rule.quick].into_iter().flatten();
+    let words = phases.flat_map(|phase| {
+        let t = &phase.value;
+        [
+            t.enc.as_ref().and_then(|w| Some((w, algorithms::find(algorithms::ENCRYPTION, &w.value)?.0))),
+            t.auth
+                .as_ref()
+                .and_then(|w| Some((w, algorithms::find(algorithms::AUTHENTICATION, &w.value)?.0))),
+            t.group.as_ref().and_then(|w| Some((w, algorithms::find(algorithms::GROUP, &w.value)?.0))),
+        ]
+    });
+    let said = words.flatten().filter_map(|(written, name)| {
+        let why = algorithms::weakness(name)?;
+        Some(Diagnostic::warning(&written.span, format!("{name} is weak: {why}")))
+    });
+    said.collect()
+}
+
 fn auth_method(rule: &IkeRule) -> Sourced<AuthMethod> {
     match &rule.auth {
         None => Sourced::new(AuthMethod::RsaSignature, rule.at.source_ref_as("rsa (default)")),
