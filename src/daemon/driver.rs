@@ -245,10 +245,12 @@ impl Driver {
     fn dump(&mut self, what: DumpWhat, form: DumpForm, keys: bool, reply: oneshot::Sender<Response>) {
         let sad = (what != DumpWhat::Spd).then(|| self.ask_kernel(DumpKind::Sad));
         let spd = (what != DumpWhat::Sad).then(|| self.ask_kernel(DumpKind::Spd));
-        let wall = self.parts.clock.now().wall;
+        let options = dump::options(self.parts.clock.now().wall, keys);
         tokio::spawn(async move {
             let response = match dump::collect(sad, spd).await {
-                Ok((sad, spd)) => Response::Text { text: dump::render(form, keys, wall, sad, spd) },
+                Ok((sad, spd)) => {
+                    Response::Text { text: dump::render(form, options, sad.as_deref(), spd.as_deref()) }
+                }
                 Err(why) => Response::error(why),
             };
             let _ = reply.send(response);

@@ -3,6 +3,7 @@
 use tokio::sync::oneshot;
 
 use super::control::DumpForm;
+use crate::kernel::dump::{ipsecctl, setkey};
 use crate::sadb::{KernelError, PolicyEntry, Reply, SadbEntry};
 use crate::time::UnixTime;
 
@@ -42,11 +43,30 @@ async fn answer(waiting: Waiting) -> Result<Reply, String> {
 /// The text in the form of `setkey -D`/`-DP` or of `ipsecctl -s`.
 pub(super) fn render(
     form: DumpForm,
-    keys: bool,
-    now: UnixTime,
-    sad: Option<Vec<SadbEntry>>,
-    spd: Option<Vec<PolicyEntry>>,
+    options: setkey::Options,
+    sad: Option<&[SadbEntry]>,
+    spd: Option<&[PolicyEntry]>,
 ) -> String {
-    let _ = (form, keys, now);
-    format!("{sad:?}{spd:?}")
+    match (form, sad, spd) {
+        (DumpForm::Setkey, sad, spd) => {
+            let sad = sad.map(|entries| setkey::sad(entries, &options));
+            let spd = spd.map(|entries| setkey::spd(entries, &options));
+            [sad, spd].into_iter().flatten().collect()
+        }
+        (DumpForm::Ipsecctl, Some(sad), Some(spd)) => ipsecctl::all(spd, sad),
+        (DumpForm::Ipsecctl, Some(sad), None) => ipsecctl::sad(sad),
+        (DumpForm::Ipsecctl, None, spd) => ipsecctl::flows(spd.unwrap_or_default()),
+    }
+}
+
+/// What a dump in setkey's form depends on besides the entries.
+pub(super) fn options(now: UnixTime, keys: bool) -> setkey::Options {
+    let at = jiff::Timestamp::from_second(now.0).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+    setkey::Options {
+        flavour: setkey::Flavour::FreeBsd,
+        now,
+        utc_offset: jiff::tz::TimeZone::system().to_offset(at).seconds(),
+        pid: std::process::id(),
+        redact_keys: !keys,
+    }
 }

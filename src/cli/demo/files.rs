@@ -5,6 +5,7 @@ use std::io::Write;
 use std::net::Ipv4Addr;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::Outcome;
 use crate::crypto::random::{Random, SystemRandom};
@@ -23,6 +24,9 @@ pub(super) const NET_B: &str = "192.168.2.0/24";
 pub(super) const INNER_A: Ipv4Addr = Ipv4Addr::new(192, 168, 1, 1);
 /// Gateway B in its network.
 pub(super) const INNER_B: Ipv4Addr = Ipv4Addr::new(192, 168, 2, 1);
+
+/// Folders made by this process.
+static COUNT: AtomicUsize = AtomicUsize::new(0);
 
 const YEAR: i64 = 365 * 86_400;
 
@@ -44,7 +48,9 @@ impl Drop for Files {
 impl Files {
     /// Writes everything for gateways at these addresses.
     pub(super) fn write(a: Ipv4Addr, b: Ipv4Addr) -> Outcome<Self> {
-        let root = std::env::temp_dir().join(format!("coati-demo-{}", std::process::id()));
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let again = if number == 0 { String::new() } else { format!("-{number}") };
+        let root = std::env::temp_dir().join(format!("coati-demo-{}{again}", std::process::id()));
         let files = Self { root, keep: false };
         files.fill(a, b).map_err(|why| {
             format!(
@@ -63,6 +69,12 @@ impl Files {
     /// Leaves the folder where it is.
     pub(super) fn keep(&mut self) {
         self.keep = true;
+    }
+
+    /// Gateway B's rules.
+    #[cfg(test)]
+    pub(super) fn rules(&self) -> PathBuf {
+        self.root.join("b/ipsec.conf")
     }
 
     /// Gateway A's files.

@@ -225,3 +225,49 @@ fn free_port() -> Outcome<u16> {
     UdpSocket::bind((OUTER_B, port)).map_err(say)?;
     Ok(port)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::daemon::clock::Clock;
+
+    fn wait_for(screen: &Screen, side: Side, text: &str) {
+        let clock = Clock::start();
+        let deadline = clock.now().mono + Duration::from_secs(60);
+        while !screen.has(side, text) {
+            assert!(clock.now().mono < deadline, "{side:?} never says {text:?}:\n{}", screen.tail(side, 50));
+            screen.wait();
+        }
+    }
+
+    /// B asks for another group than A allows: each side says what was offered, and the line of its own file.
+    #[test]
+    fn a_mismatch_is_explained_on_both_sides() {
+        let screen = Arc::new(Screen::new());
+        let files = Files::write(OUTER_A, OUTER_B).unwrap();
+        let rules = std::fs::read_to_string(files.rules()).unwrap();
+        let rules = rules.replace("enc blowfish group modp1024 \\\n", "enc blowfish group modp1536 \\\n");
+        assert!(rules.contains("modp1536"));
+        std::fs::write(files.rules(), rules).unwrap();
+        let root = files.root().display().to_string();
+        let mut pair = Pair::new(files, Arc::clone(&screen)).unwrap();
+        for side in [Side::A, Side::B] {
+            pair.start(side).unwrap();
+        }
+        wait_for(&screen, Side::A, "no suitable proposal found.");
+        wait_for(
+            &screen,
+            Side::A,
+            &format!(
+                "peer offers GROUP_DESCRIPTION modp1536 in transform 1, allowed: dh_group modp1024 ({root}/a/racoon.conf:16:3)"
+            ),
+        );
+        wait_for(&screen, Side::B, "unauthenticated notification NO_PROPOSAL_CHOSEN");
+        wait_for(&screen, Side::B, &format!("modp1536 ({root}/b/ipsec.conf:7:"));
+        for side in [Side::A, Side::B] {
+            pair.terminate(side).unwrap();
+        }
+    }
+}

@@ -27,7 +27,7 @@ const TUN: &str = "coati0";
 
 /// Why there can be no namespaces, if so.
 pub(super) fn obstacle() -> Option<&'static str> {
-    if !cfg!(target_os = "linux") {
+    if !Path::new("/proc/self/ns/net").exists() {
         return Some("network namespaces are Linux's");
     }
     if !geteuid().is_root() {

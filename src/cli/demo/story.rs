@@ -65,12 +65,12 @@ pub(super) fn down(world: &mut dyn World, screen: &Screen) -> Outcome<()> {
 }
 
 fn show(world: &dyn World, screen: &Screen) -> Outcome<()> {
-    let dump = |side, what, form| match world.ask(side, &Request::Dump { what, form, keys: false })? {
+    let dump = |side, what, form| match world.ask(side, &Request::Dump { what, form, keys: true })? {
         Response::Text { text } => Ok(text),
         Response::Error { message } => Err(message),
         _ => Err("the daemon answered something else".to_owned()),
     };
-    screen.step("SAD and SPD of gateway A, as setkey -D and setkey -DP show them (keys left out)");
+    screen.step("SAD and SPD of gateway A, as setkey -D and setkey -DP show them");
     screen.say(dump(Side::A, DumpWhat::Sad, DumpForm::Setkey)?.trim_end());
     screen.say(dump(Side::A, DumpWhat::Spd, DumpForm::Setkey)?.trim_end());
     screen.step("Flows and SAs of gateway B, as ipsecctl -sa shows them");
