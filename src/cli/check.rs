@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use super::args::Check;
+use super::print;
 use crate::conf::check::{Dialect, check};
 use crate::conf::{NoFiles, SystemEnvironment};
 use crate::daemon::network::HostNetwork;
@@ -25,6 +26,6 @@ pub(super) fn main(arguments: &Check) -> ExitCode {
     } else {
         check(&arguments.files, dialect, &SystemEnvironment::new(HostNetwork))
     };
-    print!("{outcome}");
+    print(&outcome.to_string());
     if outcome.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -31,5 +31,5 @@ fn a_missing_file_and_an_unknown_dialect_are_told_apart() {
     assert!(out.contains("/nonexistent/racoon.conf"), "{out}");
     let (code, _, err) = result(&coati(&["check", "--as", "pluto", "/nonexistent"]));
     assert_eq!(code, Some(2));
-    assert!(err.contains("no such dialect") && err.contains("ipsec.conf"), "{err}");
+    assert!(err.contains("is no dialect") && err.contains("ipsec.conf"), "{err}");
 }
