@@ -134,6 +134,52 @@ fn keys_and_their_file() {
     assert!(said.contains("help: chmod 600"), "{said}");
 }
 
+/// The shipped example with the recorded gateways' certificates.
+#[test]
+fn certificates_and_private_key() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let recorded = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/captures/certs");
+    let copy = |from: &str, to: &str, mode| {
+        let to = folder.path().join(to);
+        fs::copy(recorded.join(from), &to).expect("copied");
+        fs::set_permissions(&to, fs::Permissions::from_mode(mode)).expect("a mode");
+    };
+    copy("a.crt", "host.crt", 0o644);
+    copy("a.key", "host.key", 0o600);
+    copy("ca.crt", "ca.crt", 0o644);
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("conf/racoon.conf");
+    let conf = fs::read_to_string(example).expect("the example");
+    let conf = conf
+        .replace("/usr/local/etc/racoon/certs", &folder.path().display().to_string())
+        .replace("path pre_shared_key", "# path pre_shared_key");
+    let env = SystemEnvironment::new(NoNetwork);
+    let found = policy(&conf, None, &env);
+    let peer = &found.phase1[0];
+    let subject = peer.credential.as_ref().expect("a credential").certificate().subject_der().to_vec();
+    assert_eq!(peer.my_id, MyIdentity::Exact(coati::ike::policy::Identity::DerAsn1Dn(subject)));
+    assert_eq!(peer.trust.anchors().len(), 1);
+    let refusal = |conf: &str| {
+        let config = racoon::load("racoon.conf", conf, &env).0.expect("it parses");
+        let (policy, said) = racoon::resolve(&config, None, &env);
+        assert!(policy.is_none());
+        render(&said)
+    };
+    copy("a.key", "host.key", 0o640);
+    let said = refusal(&conf);
+    assert!(said.contains("host.key has weak file permission 0640"), "{said}");
+    copy("b.key", "host.key", 0o600);
+    let said = refusal(&conf);
+    assert!(said.contains("the private key does not belong to the certificate"), "{said}");
+    let said = refusal(&conf.replace("\"ca.crt\"", "\"none.crt\""));
+    assert!(said.contains("none.crt cannot be read"), "{said}");
+    assert!(said.contains("no authority is trusted"), "{said}");
+    // Without ca_type the authorities are the files that OpenSSL's hashes name.
+    let hashed = conf.replace("ca_type x509 \"ca.crt\";", "");
+    copy("ca.crt", "0a1b2c3d.0", 0o644);
+    copy("a.key", "host.key", 0o600);
+    assert_eq!(policy(&hashed, None, &env).phase1[0].trust.anchors().len(), 1);
+}
+
 #[test]
 fn includes_are_read_in_place() {
     let folder = tempfile::tempdir().expect("a folder");
