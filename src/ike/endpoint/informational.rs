@@ -182,9 +182,6 @@ impl Endpoint {
             if !phase1.established().is_some_and(|sa| sa.peer_id.is_same(&sender)) {
                 return Err(Why::ForeignSpi);
             }
-            // It is the peer's own wish: it may be called again at once.
-            let remote = phase1.common.addresses.remote.ip();
-            self.last_begun.remove(&remote);
             self.remove_phase1(now, named, &Why::Requested, Phase1Event::Deleted { by_peer: true });
         }
         Ok(())

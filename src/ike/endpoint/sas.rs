@@ -118,22 +118,29 @@ impl Endpoint {
         self.start_pending(now, id);
     }
 
-    /// The peer, authenticated by this SA, knows nothing of older ones: those with the same address and identity go.
+    /// The peer, authenticated by this SA, knows nothing of older ones: those with the same address and identity go,
+    /// if they were there before this exchange began. Two exchanges that both sides begin at once are not older than
+    /// each other, and each tells the other's responder of a first contact.
     pub(super) fn initial_contact(&mut self, now: Now, id: Phase1Id) {
         let Some(phase1) = self.phase1.get(&id) else { return };
         let Some(sa) = phase1.established() else { return };
         let (remote, peer_id) = (phase1.common.addresses.remote.ip(), sa.peer_id.clone());
         let reference = phase1.common.reference();
+        let begun = phase1.common.begun.mono;
         let same_peer = |other: &Identity| other.is_same(&peer_id);
         let pairs: Vec<_> = self
             .pairs
             .values()
-            .filter(|p| p.phase1.id != id && p.outbound.dst == remote && same_peer(&p.peer_id))
+            .filter(|p| {
+                p.phase1.id != id && p.at < begun && p.outbound.dst == remote && same_peer(&p.peer_id)
+            })
             .map(|p| p.id)
             .collect();
         let phase1s: Vec<_> = self
             .phase1_with(remote)
-            .filter(|p| p.common.id != id && p.established().is_some_and(|sa| same_peer(&sa.peer_id)))
+            .filter(|p| {
+                p.common.id != id && p.established().is_some_and(|sa| sa.at < begun && same_peer(&sa.peer_id))
+            })
             .map(|p| p.common.id)
             .collect();
         let counts = Phase1Event::InitialContact { phase1: phase1s.len(), phase2: pairs.len() };
