@@ -1,0 +1,7 @@
+//! Two endpoints, two kernels of memory and a network, on virtual time and seeded: every run can be repeated.
+
+mod net;
+mod pair;
+mod policy;
+mod scenarios;
+mod seeds;

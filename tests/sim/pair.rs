@@ -1,0 +1,182 @@
+//! The two gateways and what is between them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use coati::crypto::default::provider;
+use coati::crypto::random::SeededRandom;
+use coati::ike::endpoint::{Command, DatagramMeta, Endpoint, EndpointConfig};
+use coati::ike::event::{Event, Phase1Event, Phase2Event};
+use coati::kernel::fake::FakeKernel;
+use coati::sadb::{AcquireId, Endpoints};
+use coati::time::{Instant, Now, UnixTime};
+
+use super::net::{Net, Weather};
+use super::policy::Side;
+
+/// One gateway.
+pub struct Gateway {
+    pub side: Side,
+    pub endpoint: Endpoint,
+    pub kernel: FakeKernel,
+    pub events: Vec<(Instant, Event)>,
+}
+
+impl Gateway {
+    fn new(side: Side, seed: u8, now: Now) -> Self {
+        let config = EndpointConfig {
+            provider: provider(),
+            random: Box::new(SeededRandom::from_seed([seed; 32])),
+            isakmp_port: 500,
+            natt_port: Some(4500),
+            half_open_limit: 64,
+        };
+        let policy = Arc::new(side.policy());
+        let kernel = FakeKernel::new(0x1000 * (u32::from(seed) + 1));
+        Self { endpoint: Endpoint::new(config, policy, now), kernel, side, events: Vec::new() }
+    }
+
+    /// How often an event that `is` was seen.
+    pub fn count(&self, is: impl Fn(&Event) -> bool) -> usize {
+        self.events.iter().filter(|(_, e)| is(e)).count()
+    }
+
+    pub fn phase1_established(&self) -> usize {
+        self.count(|e| matches!(e, Event::Phase1(_, Phase1Event::Established { .. })))
+    }
+
+    pub fn phase2_established(&self) -> usize {
+        self.count(|e| matches!(e, Event::Phase2(_, Phase2Event::Established(_))))
+    }
+
+    /// The SPIs of the pairs in the kernel: inbound, outbound, sorted.
+    pub fn spis(&self) -> (Vec<u32>, Vec<u32>) {
+        let half = |inbound| {
+            let mut spis: Vec<_> = self
+                .kernel
+                .sas()
+                .iter()
+                .filter(|s| s.inbound == inbound)
+                .map(|s| s.params.spi.value())
+                .collect();
+            spis.sort_unstable();
+            spis
+        };
+        (half(true), half(false))
+    }
+}
+
+/// Both gateways, the network and the time.
+pub struct Pair {
+    pub a: Gateway,
+    pub b: Gateway,
+    pub net: Net,
+    pub now: Now,
+}
+
+impl Pair {
+    pub fn new(a: Side, b: Side, weather: Weather, seed: u64) -> Self {
+        let now = Now { mono: Instant(1_000_000), wall: UnixTime(1_700_000_000) };
+        let octets = seed.to_be_bytes();
+        let mut net_seed = [0; 32];
+        net_seed[..8].copy_from_slice(&octets);
+        Self {
+            a: Gateway::new(a, octets[7].wrapping_mul(2), now),
+            b: Gateway::new(b, octets[7].wrapping_mul(2).wrapping_add(1), now),
+            net: Net::new(weather, net_seed),
+            now,
+        }
+    }
+
+    pub fn fine(a: Side, b: Side) -> Self {
+        Self::new(a, b, Weather::FINE, 1)
+    }
+
+    /// A's kernel has a packet and no SA.
+    pub fn acquire(&mut self) -> AcquireId {
+        let (selector, endpoints) =
+            (self.a.side.selector(), Endpoints { local: self.a.side.me, remote: self.a.side.peer });
+        let id = self.a.kernel.acquire(selector, endpoints);
+        self.drain();
+        id
+    }
+
+    /// Moves everything that can move without time passing.
+    pub fn drain(&mut self) {
+        let now = self.now;
+        for gateway in [&mut self.a, &mut self.b] {
+            loop {
+                let mut moved = false;
+                while let Some(datagram) = gateway.endpoint.poll_transmit() {
+                    self.net.send(now.mono, datagram);
+                    moved = true;
+                }
+                while let Some((id, request)) = gateway.endpoint.poll_kernel() {
+                    gateway.kernel.submit(id, request);
+                    moved = true;
+                }
+                if let Some((id, job)) = gateway.endpoint.poll_crypto() {
+                    gateway.endpoint.handle_crypto(now, id, job.run());
+                    moved = true;
+                } else if let Some(event) = gateway.kernel.pop_event() {
+                    gateway.endpoint.handle_kernel(now, event);
+                    moved = true;
+                }
+                while let Some(event) = gateway.endpoint.poll_event() {
+                    gateway.events.push((now.mono, event));
+                }
+                if !moved {
+                    break;
+                }
+            }
+        }
+    }
+
+    /// The next moment at which something happens.
+    fn next(&self) -> Option<Instant> {
+        let timers = [&self.a, &self.b].map(|g| g.endpoint.poll_timeout().map(|(at, _)| at));
+        timers.into_iter().flatten().chain(self.net.next_arrival()).min()
+    }
+
+    /// Lets time pass until `until`, moment by moment.
+    pub fn run_until(&mut self, until: Instant) {
+        self.drain();
+        while let Some(at) = self.next().filter(|at| *at <= until) {
+            self.now = self.now.advanced(at.saturating_since(self.now.mono));
+            let now = self.now;
+            while let Some(datagram) = self.net.arrived(now.mono) {
+                let meta = DatagramMeta {
+                    local: datagram.remote,
+                    remote: datagram.local,
+                    natt: datagram.remote.port() == 4500,
+                };
+                let gateway = if datagram.remote.ip() == self.a.side.me { &mut self.a } else { &mut self.b };
+                let bytes =
+                    if meta.natt { datagram.bytes.strip_prefix(&[0; 4]) } else { Some(&datagram.bytes[..]) };
+                if let Some(bytes) = bytes {
+                    gateway.endpoint.handle_datagram(now, meta, bytes);
+                }
+                self.drain();
+            }
+            self.a.endpoint.handle_timeout(now);
+            self.b.endpoint.handle_timeout(now);
+            self.drain();
+        }
+        self.now = self.now.advanced(until.saturating_since(self.now.mono));
+    }
+
+    pub fn run_for(&mut self, time: Duration) {
+        self.run_until(self.now.mono + time);
+    }
+
+    pub fn command_a(&mut self, command: Command) {
+        self.a.endpoint.handle_command(self.now, command).expect("not refused");
+        self.drain();
+    }
+
+    /// Whether what A receives with is what B sends with, and the reverse.
+    pub fn is_symmetric(&self) -> bool {
+        let ((a_in, a_out), (b_in, b_out)) = (self.a.spis(), self.b.spis());
+        a_in == b_out && b_in == a_out
+    }
+}

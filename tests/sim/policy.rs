@@ -1,0 +1,149 @@
+//! Policies of the two gateways, built by hand: A 10.99.0.1 with 192.168.1.0/24, B 10.99.0.2 with 192.168.2.0/24.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use coati::crypto::alg::{CipherAlgorithm, Group, HashAlgorithm};
+use coati::crypto::secret::Secret;
+use coati::crypto::x509::TrustStore;
+use coati::ike::policy::{
+    AuthMethod, Bounds, Connection, IdentityMatch, MyIdentity, NatTraversal, Padding, PfsRule, Phase1Policy,
+    Phase1Transform, Phase2Policy, Phase2Transform, Policy, PskEntry, PskOwner, PskTable, Rule, SourceRef,
+    Sourced, Start, Timers, TrafficMatch,
+};
+use coati::sadb::{AuthSpec, Mode, Prefix, Protocol, Selector};
+
+pub const A: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 99, 0, 1));
+pub const B: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 99, 0, 2));
+
+pub fn at(text: &str) -> SourceRef {
+    SourceRef::new("test.conf", 1, 1, text)
+}
+
+pub fn sourced<T>(value: T) -> Sourced<T> {
+    Sourced::new(value, at("test"))
+}
+
+/// What of the policies a test varies.
+#[derive(Clone, Debug)]
+pub struct Side {
+    pub me: IpAddr,
+    pub peer: IpAddr,
+    pub start: Start,
+    pub psk: &'static str,
+    pub group: Group,
+    pub pfs: Option<Group>,
+    pub phase1_seconds: u32,
+    pub phase2_seconds: u32,
+    pub nat_traversal: NatTraversal,
+    pub dpd: Option<Duration>,
+}
+
+impl Side {
+    pub fn a() -> Self {
+        Self {
+            me: A,
+            peer: B,
+            start: Start::OnDemand,
+            psk: "a shared secret",
+            // ECP: cheap enough for thousands of exchanges.
+            group: Group::Ecp256,
+            pfs: None,
+            phase1_seconds: 3600,
+            phase2_seconds: 1200,
+            nat_traversal: NatTraversal::Off,
+            dpd: None,
+        }
+    }
+
+    pub fn b() -> Self {
+        Self { me: B, peer: A, ..Self::a() }
+    }
+
+    pub fn selector(&self) -> Selector {
+        let net = |address: IpAddr| {
+            let third = if address == A { 1 } else { 2 };
+            Prefix::new([192, 168, third, 0].into(), 24).expect("a prefix")
+        };
+        Selector::between(net(self.me), net(self.peer))
+    }
+
+    pub fn policy(&self) -> Policy {
+        let seconds = |offer| sourced(Bounds { offer, rule: Rule::Within(10, 86_400) });
+        let phase1 = Phase1Policy {
+            name: format!("peer-{}", self.peer),
+            at: at("remote"),
+            remote: Some(self.peer),
+            remote_port: 500,
+            remote_natt_port: 4500,
+            local: None,
+            my_id: MyIdentity::LocalAddress,
+            peer_ids: vec![IdentityMatch::Exact(coati::ike::policy::Identity::Address(self.peer))],
+            transforms: vec![Phase1Transform {
+                at: at("proposal"),
+                cipher: sourced(CipherAlgorithm::Aes),
+                key_bits: sourced(Bounds::exact(128)),
+                hash: sourced(HashAlgorithm::Sha1),
+                auth: sourced(AuthMethod::PreSharedKey),
+                group: Sourced::new(self.group, at(&format!("group {}", self.group))),
+                seconds: seconds(self.phase1_seconds),
+                kilobytes: None,
+            }],
+            psks: Arc::new(PskTable {
+                entries: vec![PskEntry {
+                    owner: PskOwner::Address(self.peer),
+                    key: Secret::new(self.psk.into()),
+                    at: at("psk"),
+                }],
+            }),
+            credential: None,
+            trust: Arc::new(TrustStore::default()),
+            pinned: None,
+            verify_cert: true,
+            send_cert: true,
+            send_cert_request: true,
+            nat_traversal: self.nat_traversal,
+            initial_contact: true,
+            passive: false,
+            nonce_len: 16,
+            padding: Padding::default(),
+            dpd_delay: self.dpd,
+        };
+        let selector = self.selector();
+        let exact = |prefix| TrafficMatch::Exact { prefix, protocol: 0, port: 0 };
+        let phase2 = Phase2Policy {
+            name: "net-to-net".into(),
+            at: at("sainfo"),
+            local: exact(selector.local),
+            remote: exact(selector.remote),
+            phase1: None,
+            transforms: vec![Phase2Transform {
+                at: at("aes/hmac_sha1"),
+                protocol: Protocol::Esp,
+                cipher: Some(sourced(CipherAlgorithm::Aes)),
+                key_bits: sourced(Bounds::exact(128)),
+                auth: Some(sourced(AuthSpec::standard(HashAlgorithm::Sha1))),
+            }],
+            pfs: sourced(PfsRule::Exactly(self.pfs)),
+            seconds: seconds(self.phase2_seconds),
+            kilobytes: None,
+        };
+        Policy {
+            phase1: vec![Arc::new(phase1)],
+            phase2: vec![Arc::new(phase2)],
+            connections: vec![Arc::new(Connection {
+                name: "tunnel".into(),
+                at: at("tunnel"),
+                selector,
+                local: Some(self.me),
+                remote: Some(self.peer),
+                mode: Mode::Tunnel,
+                reqid: 0,
+                start: self.start,
+            })],
+            flows: Vec::new(),
+            timers: Timers::default(),
+        }
+    }
+}
