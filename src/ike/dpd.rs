@@ -38,6 +38,11 @@ impl DeadPeer {
         self.unanswered = 0;
     }
 
+    /// Whether nothing authenticated has come since then.
+    pub(super) fn is_silent_since(&self, then: Instant) -> bool {
+        self.last_heard <= then
+    }
+
     /// The timer fired.
     pub(super) fn probe(&mut self, now: Instant, delay: Duration) -> Probe {
         let quiet = now.saturating_since(self.last_heard);

@@ -358,8 +358,10 @@ impl Phase1 {
     }
 
     fn answer_duplicate(&self, ctx: &mut Context<'_>) -> Handled {
-        // While a job runs the answer to this very message is still being made.
-        if !self.state.awaits_job() && self.common.exchange.answer_again(ctx.out, self.common.route()) {
+        // While a job runs the answer to this very message is still being made. An initiator has a timer of its own, and
+        // would otherwise go on answering answers with a responder that does the same.
+        let answers = self.common.role == Role::Responder && !self.state.awaits_job();
+        if answers && self.common.exchange.answer_again(ctx.out, self.common.route()) {
             self.common.event(ctx, Phase1Event::DuplicateAnswered);
         }
         Handled::Done

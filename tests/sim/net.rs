@@ -9,22 +9,22 @@ use coati::time::Instant;
 
 /// How bad it is.
 #[derive(Clone, Copy, Debug)]
-pub struct Weather {
+pub(crate) struct Weather {
     /// Of 256 datagrams so many are lost.
-    pub loss: u8,
+    pub(crate) loss: u8,
     /// Of 256 datagrams so many arrive twice.
-    pub duplication: u8,
+    pub(crate) duplication: u8,
     /// The shortest way takes so long.
-    pub delay: Duration,
+    pub(crate) delay: Duration,
     /// A datagram may take so much longer, and so be overtaken.
-    pub jitter: Duration,
+    pub(crate) jitter: Duration,
     /// From here on it is a good network.
-    pub until: Instant,
+    pub(crate) until: Instant,
 }
 
 impl Weather {
     /// Nothing is lost, and everything arrives after a millisecond.
-    pub const FINE: Self = Self {
+    pub(crate) const FINE: Self = Self {
         loss: 0,
         duplication: 0,
         delay: Duration::from_millis(1),
@@ -34,19 +34,19 @@ impl Weather {
 }
 
 /// Datagrams on their way, by the time of their arrival.
-pub struct Net {
-    pub weather: Weather,
+pub(crate) struct Net {
+    pub(crate) weather: Weather,
     random: SeededRandom,
     on_the_way: BTreeMap<(Instant, u64), Transmit>,
     next: u64,
     /// Says of a datagram (its number, its octets) whether it is lost, whatever the weather.
-    pub filter: Option<fn(u64, &Transmit) -> bool>,
+    pub(crate) filter: Option<fn(u64, &Transmit) -> bool>,
     /// Everything that was sent.
-    pub sent: Vec<(Instant, Transmit)>,
+    pub(crate) sent: Vec<(Instant, Transmit)>,
 }
 
 impl Net {
-    pub fn new(weather: Weather, seed: [u8; 32]) -> Self {
+    pub(crate) fn new(weather: Weather, seed: [u8; 32]) -> Self {
         let random = SeededRandom::from_seed(seed);
         Self { weather, random, on_the_way: BTreeMap::new(), next: 0, filter: None, sent: Vec::new() }
     }
@@ -57,8 +57,9 @@ impl Net {
         octet[0]
     }
 
-    pub fn send(&mut self, now: Instant, datagram: Transmit) {
+    pub(crate) fn send(&mut self, now: Instant, datagram: Transmit) {
         self.sent.push((now, datagram.clone()));
+        assert!(self.sent.len() < 2000, "a storm of datagrams: {datagram:?}");
         let number = self.sent.len() as u64;
         if self.filter.is_some_and(|lost| lost(number, &datagram)) {
             return;
@@ -75,11 +76,11 @@ impl Net {
         }
     }
 
-    pub fn next_arrival(&self) -> Option<Instant> {
+    pub(crate) fn next_arrival(&self) -> Option<Instant> {
         self.on_the_way.keys().next().map(|(at, _)| *at)
     }
 
-    pub fn arrived(&mut self, now: Instant) -> Option<Transmit> {
+    pub(crate) fn arrived(&mut self, now: Instant) -> Option<Transmit> {
         let key = *self.on_the_way.keys().next().filter(|(at, _)| *at <= now)?;
         self.on_the_way.remove(&key)
     }

@@ -15,11 +15,11 @@ use super::net::{Net, Weather};
 use super::policy::Side;
 
 /// One gateway.
-pub struct Gateway {
-    pub side: Side,
-    pub endpoint: Endpoint,
-    pub kernel: FakeKernel,
-    pub events: Vec<(Instant, Event)>,
+pub(crate) struct Gateway {
+    pub(crate) side: Side,
+    pub(crate) endpoint: Endpoint,
+    pub(crate) kernel: FakeKernel,
+    pub(crate) events: Vec<(Instant, Event)>,
 }
 
 impl Gateway {
@@ -37,20 +37,20 @@ impl Gateway {
     }
 
     /// How often an event that `is` was seen.
-    pub fn count(&self, is: impl Fn(&Event) -> bool) -> usize {
+    pub(crate) fn count(&self, is: impl Fn(&Event) -> bool) -> usize {
         self.events.iter().filter(|(_, e)| is(e)).count()
     }
 
-    pub fn phase1_established(&self) -> usize {
+    pub(crate) fn phase1_established(&self) -> usize {
         self.count(|e| matches!(e, Event::Phase1(_, Phase1Event::Established { .. })))
     }
 
-    pub fn phase2_established(&self) -> usize {
+    pub(crate) fn phase2_established(&self) -> usize {
         self.count(|e| matches!(e, Event::Phase2(_, Phase2Event::Established(_))))
     }
 
     /// The SPIs of the pairs in the kernel: inbound, outbound, sorted.
-    pub fn spis(&self) -> (Vec<u32>, Vec<u32>) {
+    pub(crate) fn spis(&self) -> (Vec<u32>, Vec<u32>) {
         let half = |inbound| {
             let mut spis: Vec<_> = self
                 .kernel
@@ -67,15 +67,15 @@ impl Gateway {
 }
 
 /// Both gateways, the network and the time.
-pub struct Pair {
-    pub a: Gateway,
-    pub b: Gateway,
-    pub net: Net,
-    pub now: Now,
+pub(crate) struct Pair {
+    pub(crate) a: Gateway,
+    pub(crate) b: Gateway,
+    pub(crate) net: Net,
+    pub(crate) now: Now,
 }
 
 impl Pair {
-    pub fn new(a: Side, b: Side, weather: Weather, seed: u64) -> Self {
+    pub(crate) fn new(a: Side, b: Side, weather: Weather, seed: u64) -> Self {
         let now = Now { mono: Instant(1_000_000), wall: UnixTime(1_700_000_000) };
         let octets = seed.to_be_bytes();
         let mut net_seed = [0; 32];
@@ -88,12 +88,12 @@ impl Pair {
         }
     }
 
-    pub fn fine(a: Side, b: Side) -> Self {
+    pub(crate) fn fine(a: Side, b: Side) -> Self {
         Self::new(a, b, Weather::FINE, 1)
     }
 
     /// A's kernel has a packet and no SA.
-    pub fn acquire(&mut self) -> AcquireId {
+    pub(crate) fn acquire(&mut self) -> AcquireId {
         let (selector, endpoints) =
             (self.a.side.selector(), Endpoints { local: self.a.side.me, remote: self.a.side.peer });
         let id = self.a.kernel.acquire(selector, endpoints);
@@ -102,7 +102,7 @@ impl Pair {
     }
 
     /// Moves everything that can move without time passing.
-    pub fn drain(&mut self) {
+    pub(crate) fn drain(&mut self) {
         let now = self.now;
         for gateway in [&mut self.a, &mut self.b] {
             loop {
@@ -139,7 +139,7 @@ impl Pair {
     }
 
     /// Lets time pass until `until`, moment by moment.
-    pub fn run_until(&mut self, until: Instant) {
+    pub(crate) fn run_until(&mut self, until: Instant) {
         self.drain();
         while let Some(at) = self.next().filter(|at| *at <= until) {
             self.now = self.now.advanced(at.saturating_since(self.now.mono));
@@ -165,17 +165,17 @@ impl Pair {
         self.now = self.now.advanced(until.saturating_since(self.now.mono));
     }
 
-    pub fn run_for(&mut self, time: Duration) {
+    pub(crate) fn run_for(&mut self, time: Duration) {
         self.run_until(self.now.mono + time);
     }
 
-    pub fn command_a(&mut self, command: Command) {
+    pub(crate) fn command_a(&mut self, command: Command) {
         self.a.endpoint.handle_command(self.now, command).expect("not refused");
         self.drain();
     }
 
     /// Whether what A receives with is what B sends with, and the reverse.
-    pub fn is_symmetric(&self) -> bool {
+    pub(crate) fn is_symmetric(&self) -> bool {
         let ((a_in, a_out), (b_in, b_out)) = (self.a.spis(), self.b.spis());
         a_in == b_out && b_in == a_out
     }

@@ -14,34 +14,34 @@ use coati::ike::policy::{
 };
 use coati::sadb::{AuthSpec, Mode, Prefix, Protocol, Selector};
 
-pub const A: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 99, 0, 1));
-pub const B: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 99, 0, 2));
+pub(crate) const A: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 99, 0, 1));
+pub(crate) const B: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 99, 0, 2));
 
-pub fn at(text: &str) -> SourceRef {
+pub(crate) fn at(text: &str) -> SourceRef {
     SourceRef::new("test.conf", 1, 1, text)
 }
 
-pub fn sourced<T>(value: T) -> Sourced<T> {
+pub(crate) fn sourced<T>(value: T) -> Sourced<T> {
     Sourced::new(value, at("test"))
 }
 
 /// What of the policies a test varies.
 #[derive(Clone, Debug)]
-pub struct Side {
-    pub me: IpAddr,
-    pub peer: IpAddr,
-    pub start: Start,
-    pub psk: &'static str,
-    pub group: Group,
-    pub pfs: Option<Group>,
-    pub phase1_seconds: u32,
-    pub phase2_seconds: u32,
-    pub nat_traversal: NatTraversal,
-    pub dpd: Option<Duration>,
+pub(crate) struct Side {
+    pub(crate) me: IpAddr,
+    pub(crate) peer: IpAddr,
+    pub(crate) start: Start,
+    pub(crate) psk: &'static str,
+    pub(crate) group: Group,
+    pub(crate) pfs: Option<Group>,
+    pub(crate) phase1_seconds: u32,
+    pub(crate) phase2_seconds: u32,
+    pub(crate) nat_traversal: NatTraversal,
+    pub(crate) dpd: Option<Duration>,
 }
 
 impl Side {
-    pub fn a() -> Self {
+    pub(crate) fn a() -> Self {
         Self {
             me: A,
             peer: B,
@@ -57,11 +57,11 @@ impl Side {
         }
     }
 
-    pub fn b() -> Self {
+    pub(crate) fn b() -> Self {
         Self { me: B, peer: A, ..Self::a() }
     }
 
-    pub fn selector(&self) -> Selector {
+    pub(crate) fn selector(&self) -> Selector {
         let net = |address: IpAddr| {
             let third = if address == A { 1 } else { 2 };
             Prefix::new([192, 168, third, 0].into(), 24).expect("a prefix")
@@ -69,7 +69,7 @@ impl Side {
         Selector::between(net(self.me), net(self.peer))
     }
 
-    pub fn policy(&self) -> Policy {
+    pub(crate) fn policy(&self) -> Policy {
         let seconds = |offer| sourced(Bounds { offer, rule: Rule::Within(10, 86_400) });
         let phase1 = Phase1Policy {
             name: format!("peer-{}", self.peer),

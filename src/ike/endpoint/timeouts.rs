@@ -5,8 +5,8 @@ use crate::ike::dpd::{Probe, RETRY};
 use crate::ike::error::Why;
 use crate::ike::event::{Event, Phase1Event, Phase1Id, Phase2Event};
 use crate::ike::exchange::Again;
-use crate::ike::phase1::{State, restart};
-use crate::ike::phase2::QuickId;
+use crate::ike::phase1::{Phase1, State, restart};
+use crate::ike::phase2::{QuickId, State as QuickState};
 use crate::ike::timer::Timer;
 use crate::time::Now;
 use crate::wire::natt::KEEPALIVE;
@@ -156,6 +156,16 @@ impl Endpoint {
         let Some(quick) = self.quick.get(&id) else { return };
         let transmissions = quick.common.exchange.transmissions;
         let why = Why::TimedOut { transmissions, hint: quick.common.hint.clone().map(Box::new) };
+        let (phase1, begun) = (quick.common.phase1.id, quick.common.begun);
+        let unanswered = matches!(quick.state, QuickState::ExpectReply(_));
         self.abort_quick(now, id, why);
+        let silent = self.phase1.get(&phase1).and_then(Phase1::established).is_some_and(|sa| {
+            sa.dead_peer.is_silent_since(begun)
+        });
+        if unanswered && silent {
+            // Nothing under this SA has been answered: the peer has lost it, or never had it (its end of message 6 is
+            // not acknowledged). The next attempt begins with a new one.
+            self.delete_phase1(now, phase1, &Why::PeerDead, Phase1Event::Failed(Why::PeerDead));
+        }
     }
 }
