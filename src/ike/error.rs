@@ -162,7 +162,7 @@ pub enum Why {
         /// Times the last message was sent.
         transmissions: u8,
         /// The last thing that arrived instead of an answer: a reason of ours for dropping it, or the peer's notify.
-        hint: Option<Box<Why>>,
+        hint: Option<Box<Self>>,
     },
     /// Our proof by pre-shared key has no answer.
     AuthenticationUnanswered,
@@ -239,6 +239,7 @@ impl Why {
 }
 
 impl fmt::Display for Why {
+    #[expect(clippy::too_many_lines, reason = "one arm for each reason, and no logic")]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Malformed(error) => write!(f, "the message is malformed: {error}"),

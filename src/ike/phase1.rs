@@ -190,6 +190,7 @@ impl State {
 }
 
 /// Where an accepted message, or a finished job, leads.
+#[expect(clippy::large_enum_variant, reason = "moved once, from one state to the next")]
 #[derive(Debug)]
 pub(super) enum Next {
     /// To this state.

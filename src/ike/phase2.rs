@@ -223,6 +223,7 @@ impl State {
 }
 
 /// Where an accepted message, an answer of the kernel or a finished job leads.
+#[expect(clippy::large_enum_variant, reason = "moved once, from one state to the next")]
 #[derive(Debug)]
 pub(super) enum Next {
     /// To this state.

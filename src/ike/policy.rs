@@ -120,7 +120,7 @@ pub enum NatTraversal {
 }
 
 /// Padding of encrypted messages (racoon's `padding` block; isakmpd pads with zeros to the block).
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub struct Padding {
     /// Random pad octets instead of zeros.
     pub randomize: bool,
@@ -128,12 +128,6 @@ pub struct Padding {
     pub length_octet: Option<bool>,
     /// Extra random blocks, up to this many octets.
     pub random_extra: u8,
-}
-
-impl Default for Padding {
-    fn default() -> Self {
-        Self { randomize: false, length_octet: None, random_extra: 0 }
-    }
 }
 
 /// One peer, or a class of peers.

@@ -27,7 +27,7 @@ fn weather(seed: u64) -> Weather {
 
 /// Runs one network; gives whether there was a tunnel.
 fn run(seed: u64) -> bool {
-    let start = if seed % 3 == 0 { Start::Active } else { Start::OnDemand };
+    let start = if seed.is_multiple_of(3) { Start::Active } else { Start::OnDemand };
     let side = |side: Side, start| Side { phase1_seconds: 800, phase2_seconds: 600, start, ..side };
     let mut pair = Pair::new(side(Side::a(), Start::OnDemand), side(Side::b(), start), weather(seed), seed);
     pair.acquire();
@@ -75,11 +75,11 @@ fn run(seed: u64) -> bool {
 
 #[test]
 fn ten_thousand_bad_networks() {
-    let threads = std::thread::available_parallelism().map_or(1, usize::from) as u64;
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let tunnels: usize = std::thread::scope(|scope| {
         let workers: Vec<_> = (0..threads)
             .map(|n| {
-                scope.spawn(move || (n..SEEDS).step_by(threads as usize).filter(|seed| run(*seed)).count())
+                scope.spawn(move || (0..SEEDS).skip(n).step_by(threads).filter(|seed| run(*seed)).count())
             })
             .collect();
         workers.into_iter().map(|w| w.join().expect("no seed fails")).sum()

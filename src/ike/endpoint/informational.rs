@@ -109,7 +109,7 @@ impl Endpoint {
                 }
                 Information::DeleteOther(_) => Err(Why::ForeignSpi),
             };
-            refusal = refusal.or(result.err());
+            refusal = refusal.or_else(|| result.err());
         }
         refusal.map_or(Ok(()), |why| {
             self.dropped(received.meta, why, true);

@@ -182,7 +182,8 @@ impl Endpoint {
                 self.insert_quick(id, quick);
                 Ok(())
             }
-            Err((reference, why)) => {
+            Err(refused) => {
+                let (reference, why) = *refused;
                 self.core.out.event(Event::Phase2(reference.clone(), Phase2Event::Failed(why.clone())));
                 self.tell(now, id, &why);
                 let name = reference
@@ -202,24 +203,27 @@ impl Endpoint {
         now: Now,
         common: Common,
         opened: phase2::Opened,
-    ) -> Result<(Common, PeerRequest), (Phase2Ref, Why)> {
+    ) -> Result<(Common, PeerRequest), Box<(Phase2Ref, Why)>> {
         let mut common = common;
         let under_way = self.quick.values().filter(|q| q.common.phase1.id == common.phase1.id).count();
         if self.draining || under_way >= MAX_QUICK {
-            return Err((common.reference(), Why::HalfOpenLimit));
+            return Err(Box::new((common.reference(), Why::HalfOpenLimit)));
         }
         if let Some((ci, cr)) = &opened.ids {
-            common.selector = peer_selector(ci, cr).map_err(|why| (common.reference(), why))?;
+            common.selector = peer_selector(ci, cr).map_err(|why| Box::new((common.reference(), why)))?;
         }
         let remote = common.route.0.remote.ip();
         let Some(connection) = self.connection_for(&common.selector, remote) else {
             let nearest = self.nearest_connection(&common.selector, remote);
-            return Err((common.reference(), Why::NoConnection { selector: common.selector, nearest }));
+            return Err(Box::new((
+                common.reference(),
+                Why::NoConnection { selector: common.selector, nearest },
+            )));
         };
         common.encapsulation.mode = connection.mode;
         common.connection = Some(Arc::clone(connection));
         let Some(policy) = self.core.policy.phase2_for(&common.selector, &common.phase1.policy.name) else {
-            return Err((common.reference(), Why::NoPhase2Policy(common.selector)));
+            return Err(Box::new((common.reference(), Why::NoPhase2Policy(common.selector))));
         };
         common.policy = Arc::clone(policy);
         let selection = select(&opened.sa, policy, common.encapsulation);
@@ -227,11 +231,11 @@ impl Endpoint {
         match selection {
             Err(mismatch) => {
                 ctx.out.event(Event::Phase2(common.reference(), Phase2Event::ProposalRefused(mismatch)));
-                Err((common.reference(), Why::NoProposalChosen))
+                Err(Box::new((common.reference(), Why::NoProposalChosen)))
             }
             Ok(selection) => match PeerRequest::new(opened, selection, &ctx) {
                 Ok(request) => Ok((common, request)),
-                Err(why) => Err((common.reference(), why)),
+                Err(why) => Err(Box::new((common.reference(), why))),
             },
         }
     }

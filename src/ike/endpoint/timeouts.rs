@@ -159,9 +159,11 @@ impl Endpoint {
         let (phase1, begun) = (quick.common.phase1.id, quick.common.begun);
         let unanswered = matches!(quick.state, QuickState::ExpectReply(_));
         self.abort_quick(now, id, why);
-        let silent = self.phase1.get(&phase1).and_then(Phase1::established).is_some_and(|sa| {
-            sa.dead_peer.is_silent_since(begun)
-        });
+        let silent = self
+            .phase1
+            .get(&phase1)
+            .and_then(Phase1::established)
+            .is_some_and(|sa| sa.dead_peer.is_silent_since(begun));
         if unanswered && silent {
             // Nothing under this SA has been answered: the peer has lost it, or never had it (its end of message 6 is
             // not acknowledged). The next attempt begins with a new one.

@@ -207,7 +207,7 @@ impl HalfOpenTable {
             let (first, body) = chain.finish();
             answer = emit_message(header(cookies, first, ExchangeType::IDENTITY_PROTECTION), &body);
         }
-        let names = vendors.iter().filter_map(|(name, _)| *name).take(MAX_VENDORS).collect();
+        let names = vendors.iter().filter_map(|v| v.name).take(MAX_VENDORS).collect();
         Ok(HalfOpen {
             policy: Arc::clone(policy),
             algorithms: selection.algorithms,
@@ -276,8 +276,15 @@ pub(super) fn push_vendor_ids(chain: &mut ChainBuilder, nat_traversal: bool) {
     chain.push(&VendorId(vendor_id::DPD.to_vec()));
 }
 
+/// A vendor ID for the log.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Announced {
+    pub(super) name: Option<&'static str>,
+    pub(super) bytes: Vec<u8>,
+}
+
 /// The peer's vendor IDs: what they mean to us, and their names and octets for the log.
-pub(super) fn read_vendor_ids(chain: &PayloadChain<'_>) -> (Features, Vec<(Option<&'static str>, Vec<u8>)>) {
+pub(super) fn read_vendor_ids(chain: &PayloadChain<'_>) -> (Features, Vec<Announced>) {
     let mut features = Features::default();
     let mut vendors = Vec::new();
     for raw in chain.of(PayloadType::VENDOR_ID) {
@@ -287,7 +294,7 @@ pub(super) fn read_vendor_ids(chain: &PayloadChain<'_>) -> (Features, Vec<(Optio
             Some(Vendor::Dpd) => features.dpd = true,
             _ => {}
         }
-        vendors.push((known.map(|k| k.name), raw.body.to_vec()));
+        vendors.push(Announced { name: known.map(|k| k.name), bytes: raw.body.to_vec() });
     }
     (features, vendors)
 }

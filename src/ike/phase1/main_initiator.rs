@@ -2,7 +2,7 @@
 //! `ExpectSa` -> `AwaitPublic` -> `ExpectKe` -> `AwaitShared` -> [`AwaitSignature`] -> `ExpectAuth` -> [`AwaitVerify`].
 
 use super::auth::{self, Accepted as AcceptedAuth, Evidence, Ours, Proof};
-use super::half_open::{push_vendor_ids, read_vendor_ids};
+use super::half_open::{Announced, push_vendor_ids, read_vendor_ids};
 use super::transcript::{Exchanged, Keyed, Negotiated, Suite};
 use super::{Common, Features, Next, State};
 use crate::crypto::dh::{DhError, DhSecret};
@@ -41,7 +41,7 @@ pub(super) struct AcceptedSa {
     cookies: CookiePair,
     algorithms: Phase1Algorithms,
     features: Features,
-    vendors: Vec<(Option<&'static str>, Vec<u8>)>,
+    vendors: Vec<Announced>,
 }
 
 /// Sends message 1 under a fresh cookie.
@@ -101,7 +101,7 @@ impl ExpectSa {
         common.exchange.answers(received.digest.clone());
         common.cookies = accepted.cookies;
         common.peer = accepted.features;
-        for (name, bytes) in accepted.vendors {
+        for Announced { name, bytes } in accepted.vendors {
             common.event(ctx, Phase1Event::VendorId { name, bytes });
         }
         common.event(ctx, Phase1Event::Chosen(accepted.algorithms.chosen()));

@@ -66,7 +66,7 @@ fn parse(first: PayloadType, plain: &[u8]) -> Result<PayloadChain<'_>, WireError
 /// Reads what `plain`, which [`open`] has proved, says.
 pub(super) fn contents(first: PayloadType, plain: &[u8]) -> Result<Contents, Reject> {
     let chain = parse(first, plain)?;
-    let need = |kind| chain.one(kind)?.ok_or_else(|| Reject::Drop(Why::MissingPayload(kind)));
+    let need = |kind| chain.one(kind)?.ok_or(Reject::Drop(Why::MissingPayload(kind)));
     let sa = need(PayloadType::SA)?;
     let nonce = need(PayloadType::NONCE)?;
     let public = chain.one(PayloadType::KE)?.map(|raw| raw.body.to_vec());

@@ -310,8 +310,9 @@ fn compare_algorithms(
     };
     c.expect(auth == allowed, "AUTHENTICATION_ALGORITHM", or_none(auth), or_none(allowed), at);
     let cipher = ours.cipher.as_ref().filter(|_| same)?.value;
-    let bits =
-        read.get(Class::KEY_LENGTH.0).map_or(Some(cipher.default_key_bits()), |b| u16::try_from(b).ok());
+    let bits = read
+        .get(Class::KEY_LENGTH.0)
+        .map_or_else(|| Some(cipher.default_key_bits()), |b| u16::try_from(b).ok());
     let bits = bits.filter(|b| cipher.accepts_key_bits(*b));
     let fits = bits.is_some_and(|b| matches!(ours.key_bits.value.judge(b.into()), Verdict::Accept(_)));
     let offered = or_none(read.get(Class::KEY_LENGTH.0));
