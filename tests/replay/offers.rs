@@ -38,7 +38,7 @@ pub(crate) struct Offers {
 
 fn payloads(message: &Message) -> Vec<(PayloadType, Vec<u8>)> {
     let header = Header::parse(&message.raw).unwrap();
-    let body = message.clear.as_deref().unwrap_or(&message.raw[Header::LEN..]);
+    let body = message.clear.as_deref().unwrap_or_else(|| &message.raw[Header::LEN..]);
     let chain = PayloadChain::parse(header.next_payload, body, Header::LEN, Trailing::Padding).unwrap();
     chain.iter().map(|payload| (payload.kind, payload.body.to_vec())).collect()
 }

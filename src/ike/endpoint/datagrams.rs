@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::{DatagramMeta, Endpoint};
 use crate::crypto::alg::HashAlgorithm;
 use crate::ike::error::{Reject, Severity, Why};
-use crate::ike::event::{Event, Phase1Event, Phase1Id};
+use crate::ike::event::{Event, Phase1Event, Phase1Id, Role};
 use crate::ike::exchange::{Received, digest};
 use crate::ike::phase1::{Admission, Handled, Phase1};
 use crate::sadb::AddressPair;
@@ -94,6 +94,10 @@ impl Endpoint {
             return Err(Why::Requested.into());
         }
         let remote = meta.remote.ip();
+        let is_ours = |p: &Phase1| p.common.role == Role::Initiator && p.common.cookies.i == header.cookies.i;
+        if self.phase1_with(remote).any(is_ours) {
+            return Err(Why::Reflected.into());
+        }
         let policy = self.core.policy.phase1_for(remote).map(Arc::clone).ok_or(Why::NoPolicy)?;
         let addresses = AddressPair { local: meta.local, remote: meta.remote };
         let hash = self.core.provider.hash(HashAlgorithm::Sha2_256).ok_or(Why::NotBuilt("SHA2-256"))?;
@@ -137,7 +141,7 @@ impl Endpoint {
         header: Header,
         bytes: &[u8],
     ) -> Result<(), Reject> {
-        let half_open = self.half_open.get(&header.cookies).ok_or(Why::UnknownCookies)?;
+        let half_open = self.half_open.get(&header.cookies, meta.remote.ip()).ok_or(Why::UnknownCookies)?;
         let digest = digest(&self.core.provider, bytes);
         let received = Received { meta, header, datagram: bytes, digest: &digest };
         let id = Phase1Id(self.core.out.number());

@@ -85,8 +85,9 @@ impl HalfOpenTable {
         self.entries.len()
     }
 
-    pub(in crate::ike) fn get(&self, cookies: &CookiePair) -> Option<&HalfOpen> {
-        self.entries.get(cookies)
+    /// The entry under `cookies`, for the address that it was made for.
+    pub(in crate::ike) fn get(&self, cookies: &CookiePair, remote: IpAddr) -> Option<&HalfOpen> {
+        self.entries.get(cookies).filter(|entry| entry.remote == remote)
     }
 
     /// Takes an entry out, because its peer has answered.
