@@ -1,10 +1,11 @@
 //! Messages 5 and 6, which are alike: ID, then HASH or CERT and SIG, encrypted (RFC 2409 sections 5.1 and 5.4).
 
-use super::Common;
+use super::established::{self, Established};
 use super::transcript::{Keyed, Keys};
+use super::{Common, Next};
 use crate::crypto::job::CryptoJob;
 use crate::crypto::sign::SignatureMethod;
-use crate::crypto::x509::VerifyRequest;
+use crate::crypto::x509::{VerifiedPeer, VerifyError, VerifyRequest};
 use crate::ike::cbc::Iv;
 use crate::ike::context::Context;
 use crate::ike::error::{Reject, Why};
@@ -12,7 +13,7 @@ use crate::ike::event::Role;
 use crate::ike::exchange::Received;
 use crate::ike::identity;
 use crate::ike::policy::{AuthMethod, Identity};
-use crate::ike::proof::{PeerHashVerified, verify_hash};
+use crate::ike::proof::{PeerAuthenticated, PeerHashVerified, PeerSignatureVerified, verify_hash};
 use crate::wire::codec::WireError;
 use crate::wire::message::{ChainBuilder, PayloadChain, Trailing};
 use crate::wire::payload::{Certificate, CertificateRequest, EmitPayload, Identification, Notification};
@@ -26,6 +27,29 @@ pub(super) struct Accepted {
     pub(super) next_iv: Iv,
     /// It carried INITIAL-CONTACT; honoured when the authentication is complete.
     pub(super) initial_contact: bool,
+}
+
+/// A peer that has said who it is, in an exchange with keys. Nothing of it is proved by this.
+#[derive(Debug)]
+pub(super) struct Claimed {
+    pub(super) keyed: Keyed,
+    pub(super) iv: Iv,
+    pub(super) identity: Identity,
+    /// It also says INITIAL-CONTACT.
+    pub(super) initial_contact: bool,
+}
+
+impl Claimed {
+    /// The ISAKMP SA that the proof makes of it.
+    pub(super) fn established(self, proof: PeerAuthenticated) -> Established {
+        Established::new(&self.keyed, self.iv, self.identity, proof, self.initial_contact)
+    }
+
+    /// Tells the peer why it is refused, if it may be told.
+    pub(super) fn refuse(&self, why: Why, common: &Common, ctx: &mut Context<'_>) -> Next {
+        established::notify_and_forget(&self.keyed.keys, &self.iv, &why, common, ctx);
+        Next::Abort(why)
+    }
 }
 
 /// What the peer proves itself with.
@@ -129,6 +153,13 @@ fn has_initial_contact(chain: &PayloadChain<'_>) -> bool {
 /// Whether the peer may be who it has proved to be.
 pub(super) fn check_identity(identity: &Identity, common: &Common) -> Result<(), Why> {
     identity::check(identity, &common.policy.peer_ids)
+}
+
+/// What the verification job has found.
+pub(super) fn verified(result: Result<VerifiedPeer, VerifyError>) -> Result<PeerAuthenticated, Why> {
+    result
+        .map(|peer| PeerAuthenticated::Signature(PeerSignatureVerified::new(peer)))
+        .map_err(|error| Why::Verify(Box::new(error)))
 }
 
 /// Our half: either the HASH at once, or the job that signs it.

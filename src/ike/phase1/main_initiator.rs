@@ -1,7 +1,7 @@
 //! Main mode as initiator:
 //! `ExpectSa` -> `AwaitPublic` -> `ExpectKe` -> `AwaitShared` -> [`AwaitSignature`] -> `ExpectAuth` -> [`AwaitVerify`].
 
-use super::auth::{self, Accepted as AcceptedAuth, Evidence, Ours, Proof};
+use super::auth::{self, Accepted as AcceptedAuth, Claimed, Evidence, Ours, Proof};
 use super::half_open::{Announced, push_vendor_ids, read_vendor_ids};
 use super::transcript::{Exchanged, Keyed, Negotiated, Suite};
 use super::{Common, Features, Next, State};
@@ -18,8 +18,8 @@ use crate::ike::exchange::Received;
 use crate::ike::informational::{self, Information};
 use crate::ike::nat_traversal::{self, Nat};
 use crate::ike::phase1::established;
-use crate::ike::policy::{Identity, NatTraversal};
-use crate::ike::proof::{PeerAuthenticated, PeerSignatureVerified};
+use crate::ike::policy::NatTraversal;
+use crate::ike::proof::PeerAuthenticated;
 use crate::ike::proposal::phase1::{self as proposal, Phase1Algorithms};
 use crate::ike::timer::Timer;
 use crate::sadb::AddressPair;
@@ -340,7 +340,7 @@ impl ExpectAuth {
         common.exchange.answers(received.digest.clone());
         common.follow(received.meta);
         let AcceptedAuth { identity, evidence, next_iv, initial_contact } = accepted;
-        let waiting = AwaitVerify { keyed: self.keyed, iv: next_iv, identity, initial_contact };
+        let waiting = AwaitVerify(Claimed { keyed: self.keyed, iv: next_iv, identity, initial_contact });
         match evidence {
             Evidence::Proved(proof) => waiting.establish(PeerAuthenticated::Hash(proof), common, ctx),
             Evidence::ToVerify(request) => {
@@ -353,12 +353,7 @@ impl ExpectAuth {
 
 /// The peer's signature is being verified.
 #[derive(Debug)]
-pub(in crate::ike) struct AwaitVerify {
-    keyed: Keyed,
-    iv: Iv,
-    identity: Identity,
-    initial_contact: bool,
-}
+pub(in crate::ike) struct AwaitVerify(Claimed);
 
 impl AwaitVerify {
     pub(super) fn done(
@@ -367,26 +362,16 @@ impl AwaitVerify {
         verified: Result<VerifiedPeer, VerifyError>,
         ctx: &mut Context<'_>,
     ) -> Next {
-        match verified {
-            Ok(peer) => {
-                let proof = PeerAuthenticated::Signature(PeerSignatureVerified::new(peer));
-                self.establish(proof, common, ctx)
-            }
-            Err(error) => {
-                let why = Why::Verify(Box::new(error));
-                established::notify_and_forget(&self.keyed.keys, &self.iv, &why, common, ctx);
-                Next::Abort(why)
-            }
+        match auth::verified(verified) {
+            Ok(proof) => self.establish(proof, common, ctx),
+            Err(why) => self.0.refuse(why, common, ctx),
         }
     }
 
     fn establish(self, proof: PeerAuthenticated, common: &mut Common, ctx: &mut Context<'_>) -> Next {
-        if let Err(why) = auth::check_identity(&self.identity, common) {
-            established::notify_and_forget(&self.keyed.keys, &self.iv, &why, common, ctx);
-            return Next::Abort(why);
+        if let Err(why) = auth::check_identity(&self.0.identity, common) {
+            return self.0.refuse(why, common, ctx);
         }
-        let sa =
-            established::Established::new(&self.keyed, self.iv, self.identity, proof, self.initial_contact);
-        Next::State(State::Established(Box::new(sa.announce(common, ctx))))
+        Next::State(State::Established(Box::new(self.0.established(proof).announce(common, ctx))))
     }
 }

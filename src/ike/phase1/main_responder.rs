@@ -1,7 +1,7 @@
 //! Main mode as responder, from message 3 on (messages 1 and 2 are [`half_open`](super::half_open)):
 //! `AwaitPublic` -> `AwaitShared` -> `ExpectAuth` -> [`AwaitVerify`] -> [`AwaitSignature`].
 
-use super::auth::{self, Accepted as AcceptedAuth, Evidence, Ours, Proof};
+use super::auth::{self, Accepted as AcceptedAuth, Claimed, Evidence, Ours, Proof};
 use super::half_open::HalfOpen;
 use super::transcript::{Exchanged, Keyed, Negotiated, Suite};
 use super::{Common, Next, Phase1, State};
@@ -16,9 +16,8 @@ use crate::ike::error::{Reject, Why};
 use crate::ike::event::{Phase1Event, Phase1Id, Role};
 use crate::ike::exchange::{Exchange, Received};
 use crate::ike::nat_traversal::{self, Nat};
-use crate::ike::phase1::established;
-use crate::ike::policy::{AuthMethod, Identity};
-use crate::ike::proof::{PeerAuthenticated, PeerSignatureVerified};
+use crate::ike::policy::AuthMethod;
+use crate::ike::proof::PeerAuthenticated;
 use crate::ike::timer::Timer;
 use crate::sadb::AddressPair;
 use crate::wire::message::{ChainBuilder, Message, emit_message};
@@ -165,7 +164,7 @@ impl ExpectAuth {
         common.exchange.answers(received.digest.clone());
         common.follow(received.meta);
         let AcceptedAuth { identity, evidence, next_iv, initial_contact } = accepted;
-        let waiting = AwaitVerify { keyed: self.keyed, iv: next_iv, identity, initial_contact };
+        let waiting = AwaitVerify(Claimed { keyed: self.keyed, iv: next_iv, identity, initial_contact });
         match evidence {
             Evidence::Proved(proof) => waiting.prove(PeerAuthenticated::Hash(proof), common, ctx),
             Evidence::ToVerify(request) => {
@@ -178,12 +177,7 @@ impl ExpectAuth {
 
 /// The peer's signature is being verified.
 #[derive(Debug)]
-pub(in crate::ike) struct AwaitVerify {
-    keyed: Keyed,
-    iv: Iv,
-    identity: Identity,
-    initial_contact: bool,
-}
+pub(in crate::ike) struct AwaitVerify(Claimed);
 
 impl AwaitVerify {
     pub(super) fn done(
@@ -192,23 +186,20 @@ impl AwaitVerify {
         verified: Result<VerifiedPeer, VerifyError>,
         ctx: &mut Context<'_>,
     ) -> Next {
-        match verified {
-            Ok(peer) => {
-                let proof = PeerAuthenticated::Signature(PeerSignatureVerified::new(peer));
-                self.prove(proof, common, ctx)
-            }
-            Err(error) => self.refuse(Why::Verify(Box::new(error)), common, ctx),
+        match auth::verified(verified) {
+            Ok(proof) => self.prove(proof, common, ctx),
+            Err(why) => self.0.refuse(why, common, ctx),
         }
     }
 
     /// The peer is who it says; now our half.
     fn prove(self, proof: PeerAuthenticated, common: &mut Common, ctx: &mut Context<'_>) -> Next {
-        if let Err(why) = auth::check_identity(&self.identity, common) {
-            return self.refuse(why, common, ctx);
+        let Self(claimed) = self;
+        if let Err(why) = auth::check_identity(&claimed.identity, common) {
+            return claimed.refuse(why, common, ctx);
         }
-        let Self { keyed, iv, identity, initial_contact } = self;
-        let next = auth::prove(Role::Responder, &keyed, common, ctx).and_then(|(id_b, ours)| {
-            let waiting = AwaitSignature { keyed, iv, identity, initial_contact, id_b, proof };
+        let next = auth::prove(Role::Responder, &claimed.keyed, common, ctx).and_then(|(id_b, ours)| {
+            let waiting = AwaitSignature { claimed, id_b, proof };
             match ours {
                 Ours::Hash(hash) => waiting.send(Proof::Hash(hash), common, ctx),
                 Ours::Sign(job) => {
@@ -219,20 +210,12 @@ impl AwaitVerify {
         });
         next.map_or_else(Next::Abort, Next::State)
     }
-
-    fn refuse(self, why: Why, common: &mut Common, ctx: &mut Context<'_>) -> Next {
-        established::notify_and_forget(&self.keyed.keys, &self.iv, &why, common, ctx);
-        Next::Abort(why)
-    }
 }
 
 /// Our signature is being made.
 #[derive(Debug)]
 pub(in crate::ike) struct AwaitSignature {
-    keyed: Keyed,
-    iv: Iv,
-    identity: Identity,
-    initial_contact: bool,
+    claimed: Claimed,
     id_b: Vec<u8>,
     proof: PeerAuthenticated,
 }
@@ -252,10 +235,11 @@ impl AwaitSignature {
 
     /// Sends message 6: the ISAKMP SA is established.
     fn send(self, ours: Proof, common: &mut Common, ctx: &mut Context<'_>) -> Result<State, Why> {
-        let Self { keyed, iv, identity, initial_contact, id_b, proof } = self;
-        let (message, iv) = auth::emit(Role::Responder, &keyed.keys, &iv, (&id_b, ours), common, ctx)?;
+        let Self { mut claimed, id_b, proof } = self;
+        let keys = &claimed.keyed.keys;
+        let (message, iv) = auth::emit(Role::Responder, keys, &claimed.iv, (&id_b, ours), common, ctx)?;
         common.send(ctx, message);
-        let sa = established::Established::new(&keyed, iv, identity, proof, initial_contact);
-        Ok(State::Established(Box::new(sa.announce(common, ctx))))
+        claimed.iv = iv;
+        Ok(State::Established(Box::new(claimed.established(proof).announce(common, ctx))))
     }
 }
