@@ -5,7 +5,7 @@
 use crate::ike::proposal::phase2::protocol_number;
 use crate::sadb::{Protocol, SaId, Spi};
 use crate::wire::attribute::Attribute;
-use crate::wire::codec::{Reader, WireError};
+use crate::wire::codec::{Reader, WireError, Writer};
 use crate::wire::header::CookiePair;
 use crate::wire::message::{PayloadChain, Trailing};
 use crate::wire::payload::{Delete, Notification};
@@ -102,12 +102,14 @@ pub(super) fn emit_responder_lifetime(protocol: Protocol, spi: Spi, seconds: u32
         Attribute::short(Phase2Attribute::SA_LIFE_TYPE.0, LifeType::SECONDS.0),
         Attribute::long(Phase2Attribute::SA_LIFE_DURATION.0, seconds.to_be_bytes().to_vec()),
     ];
+    let mut data = Writer::new();
+    attributes.iter().for_each(|attribute| attribute.emit(&mut data));
     Notification {
         doi: Doi::IPSEC,
         protocol: protocol_number(protocol),
         spi: spi.octets().to_vec(),
         message_type: NotifyMessageType::RESPONDER_LIFETIME,
-        data: attributes.iter().flat_map(Attribute::to_bytes).collect(),
+        data: data.into_vec(),
     }
 }
 

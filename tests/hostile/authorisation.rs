@@ -1,5 +1,7 @@
 //! What a message may do: nothing without proof, and with proof only what is the sender's own.
 
+use std::time::Duration;
+
 use coati::crypto::alg::Group;
 use coati::sadb::Prefix;
 use coati::wire::header::{Flags, Header, MessageId};
@@ -123,9 +125,11 @@ fn sec_authorisation_initial_contact_scope() {
 #[test]
 fn sec_authorisation_initial_contact_in_message_5() {
     for proved in [false, true] {
-        let (honest, scene) = betrayed();
+        let (honest, mut scene) = betrayed();
         let of_honest = honest.peer.quick.as_ref().unwrap();
         let foreign = [of_honest.spi_own.value(), of_honest.spi_victim.unwrap().value()];
+        // What is older than the new exchange is void; what is of the same moment may be its own.
+        scene.victim.wait(Duration::from_secs(1));
         let mut again = Scene::with(scene.victim, TRAITOR, Stage::responder(2), 4, Group::Ecp256);
         let genuine = again.pending.pop_front().unwrap();
         let mut chain = if proved {

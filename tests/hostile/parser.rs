@@ -22,7 +22,7 @@ type Forged = (String, Vec<u8>);
 fn in_every_state(forge: impl Fn(&[u8]) -> Vec<Forged>) {
     for (stage, _) in Stage::ALL {
         let mut scene = Scene::at(stage);
-        let genuine = scene.pending.front().or(scene.delivered.last()).unwrap().clone();
+        let genuine = scene.pending.front().or_else(|| scene.delivered.last()).unwrap().clone();
         let forged = forge(&genuine);
         assert!(!forged.is_empty());
         for (what, datagram) in forged {

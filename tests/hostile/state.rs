@@ -97,7 +97,7 @@ fn sec_state_reflected_messages() {
 fn sec_state_cookie_games() {
     for (stage, _) in Stage::ALL {
         let mut scene = Scene::at(stage);
-        let genuine = scene.pending.front().or(scene.delivered.last()).unwrap().clone();
+        let genuine = scene.pending.front().or_else(|| scene.delivered.last()).unwrap().clone();
         let CookiePair { i, r } = Header::parse(&genuine).unwrap().cookies;
         let off = |Cookie(mut octets): Cookie| {
             octets[7] ^= 1;
