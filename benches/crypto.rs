@@ -8,6 +8,8 @@ use coati::crypto::default::provider;
 use coati::crypto::dh::DhSecret;
 use coati::crypto::random::SeededRandom;
 use coati::crypto::secret::Secret;
+use coati::crypto::sign::{load_private_key, verify};
+use coati::crypto::x509::issue::generate_rsa_key;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use num_bigint::BigUint;
 
@@ -51,6 +53,29 @@ fn diffie_hellman_otherwise(c: &mut Criterion) {
         let (base, exponent) = (BigUint::from_bytes_be(&g_y), BigUint::from_bytes_be(short.0.expose()));
         bench.bench_function(BenchmarkId::new("num-bigint-short", group.group()), |b| {
             b.iter(|| black_box(black_box(&base).modpow(&exponent, &modulus)));
+        });
+    }
+    bench.finish();
+}
+
+fn signatures(c: &mut Criterion) {
+    let mut random = SeededRandom::from_seed([3; 32]);
+    let mut bench = c.benchmark_group("signature");
+    let hash = [0x77; 32];
+    let mut keys = Vec::new();
+    for bits in [1024, 2048, 4096] {
+        let pem = generate_rsa_key(bits, &mut random).expect("a size that exists");
+        keys.push((format!("rsa-{bits}"), load_private_key(pem.as_bytes()).expect("just made")));
+    }
+    let ec = include_bytes!("../tests/vectors/x509/prime256v1.pkcs8.pem");
+    keys.push(("ecdsa-256".to_owned(), load_private_key(ec).expect("a good key")));
+    for (name, key) in keys {
+        let signature = key.sign(&hash, &[9; 32]).expect("the hash fits");
+        bench.bench_function(BenchmarkId::new("sign", &name), |b| {
+            b.iter(|| black_box(key.sign(black_box(&hash), &[9; 32])));
+        });
+        bench.bench_function(BenchmarkId::new("verify", &name), |b| {
+            b.iter(|| black_box(verify(key.public_key_der(), key.method(), black_box(&hash), &signature)));
         });
     }
     bench.finish();
@@ -123,6 +148,6 @@ fn quick() -> Criterion {
 criterion_group! {
     name = benches;
     config = quick();
-    targets = diffie_hellman, diffie_hellman_otherwise, hmacs, ciphers, aeads
+    targets = diffie_hellman, diffie_hellman_otherwise, signatures, hmacs, ciphers, aeads
 }
 criterion_main!(benches);
