@@ -143,6 +143,8 @@ pub struct Endpoint {
     by_cookies: HashMap<CookiePair, Phase1Id>,
     by_remote: BTreeMap<IpAddr, BTreeSet<Phase1Id>>,
     half_open: HalfOpenTable,
+    /// Exchanges of strangers behind message 3, oldest first. As many as may be half-open; then the oldest makes room.
+    unproved: BTreeSet<Phase1Id>,
     quick: BTreeMap<QuickId, Quick>,
     /// Message IDs are the peer's choice: a map with a secret hash.
     quick_by_id: HashMap<(Phase1Id, MessageId), QuickId>,
@@ -211,6 +213,7 @@ impl Endpoint {
             by_cookies: HashMap::new(),
             by_remote: BTreeMap::new(),
             half_open: HalfOpenTable::new(half_open_limit, Secret::new(key)),
+            unproved: BTreeSet::new(),
             quick: BTreeMap::new(),
             quick_by_id: HashMap::new(),
             pairs: BTreeMap::new(),
@@ -267,6 +270,7 @@ impl Endpoint {
     pub fn is_idle(&self) -> bool {
         self.phase1.is_empty()
             && self.half_open.len() == 0
+            && self.unproved.is_empty()
             && self.quick.is_empty()
             && self.pairs.is_empty()
             && self.pending.is_empty()

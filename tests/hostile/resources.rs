@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use coati::crypto::alg::Group;
 use coati::ike::event::{Event, Role};
-use coati::wire::header::{Cookie, CookiePair};
+use coati::wire::header::{Cookie, CookiePair, Header};
 use coati::wire::message::ChainBuilder;
 use coati::wire::payload::{SecurityAssociation, VendorId};
 use coati::wire::registry::PayloadType;
@@ -137,13 +137,14 @@ fn sec_resources_no_retransmission_to_the_unproved() {
     }
 }
 
-/// A thousand exchanges that are begun, given up and forgotten leave nothing behind.
+/// A hundred exchanges that are begun, given up and forgotten leave nothing behind.
 #[test]
 fn sec_resources_abandoned_exchanges_are_forgotten() {
     let mut victim = Victim::new(policy::victim(Group::Ecp256));
     for seed in 0..100 {
         let scene = Scene::with(victim, HONEST, Stage::responder(2), seed, Group::Ecp256);
         victim = scene.victim;
+        victim.wait(Duration::from_secs(5));
     }
     victim.wait(Duration::from_secs(3600));
     assert!(victim.endpoint.is_idle());
@@ -160,4 +161,52 @@ fn sec_resources_log_rate() {
     }
     let lines = victim.events.iter().filter(|event| !matches!(event, Event::Dropped { .. }));
     assert!(lines.count() <= 4, "the offer, why it is refused, the end");
+}
+
+/// Unacceptable offers of 20,000 strangers: what is remembered of them, and said in the log, is bounded.
+#[test]
+fn sec_resources_refused_offers_are_bounded() {
+    let mut victim = Victim::new(policy::victim_of_anybody(Group::Modp2048));
+    let message = message_1();
+    let mut lines = 0;
+    for number in 0..20_000 {
+        let sent = victim.take(stranger(number), &with_cookie(&message, number.into()));
+        assert!(sent.iter().all(|answer| answer.bytes.len() <= message.len()), "amplified");
+        lines += victim.events.iter().filter(|event| !matches!(event, Event::Dropped { .. })).count();
+        victim.events.clear();
+    }
+    let status = victim.endpoint.status(victim.now);
+    assert_eq!((status.half_open, status.phase1.len()), (0, 0));
+    assert!(status.failures.len() <= 1024, "{} failures are remembered", status.failures.len());
+    assert!(lines <= 4 * 1024, "{lines} lines in the log");
+}
+
+/// Strangers at real addresses go on to message 3, again and again: what waits for a proof is bounded too, for each
+/// address and in all.
+#[test]
+fn sec_resources_unproved_exchanges_are_bounded() {
+    for (addresses, bound) in [(1, 32), (20, 20 * 32), (2000, HALF_OPEN_LIMIT)] {
+        let mut victim = Victim::new(policy::victim_of_anybody(Group::Ecp256));
+        for number in 0..2000_u32 {
+            // One value for all: what it costs is the victim's affair.
+            let mut peer = Peer::new(stranger(number % addresses), Role::Initiator, Group::Ecp256, 5);
+            peer.cookies.i = Cookie((u64::from(number) + 1).to_be_bytes());
+            let message_1 = peer.message_1();
+            let sent = victim.take(peer.me, &message_1);
+            let Some(answer) = sent.first() else { continue };
+            peer.cookies = Header::parse(&answer.bytes).unwrap().cookies;
+            victim.take(peer.me, &peer.message_3());
+            if number % 100 == 0 {
+                assert!(victim.endpoint.status(victim.now).phase1.len() <= bound, "{addresses}");
+            }
+            victim.events.clear();
+        }
+        let status = victim.endpoint.status(victim.now);
+        assert_eq!(status.phase1.len(), bound, "{addresses} addresses");
+        let mut honest = Scene::with(victim, HONEST, Stage::responder(0), 1, Group::Ecp256);
+        honest.finish();
+        honest.victim.wait(Duration::from_secs(600));
+        let left = honest.victim.endpoint.status(honest.victim.now).phase1;
+        assert_eq!(left.len(), 1, "only the honest peer is left of {addresses} addresses");
+    }
 }

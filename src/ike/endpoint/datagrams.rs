@@ -20,6 +20,9 @@ const COMPLAINT_SPACING: Duration = Duration::from_secs(5);
 /// Addresses remembered for that.
 const MAX_COMPLAINTS: usize = 1024;
 
+/// Exchanges of one address that have come to message 3 and have proved nothing, at most.
+const MAX_UNPROVED_PER_ADDRESS: usize = 32;
+
 /// How a phase 1 was indexed before an input.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Before {
@@ -142,6 +145,10 @@ impl Endpoint {
         bytes: &[u8],
     ) -> Result<(), Reject> {
         let half_open = self.half_open.get(&header.cookies, meta.remote.ip()).ok_or(Why::UnknownCookies)?;
+        let is_unproved = |p: &&Phase1| p.common.role == Role::Responder && p.established().is_none();
+        if self.phase1_with(meta.remote.ip()).filter(is_unproved).count() >= MAX_UNPROVED_PER_ADDRESS {
+            return Err(Why::HalfOpenLimit.into());
+        }
         let digest = digest(&self.core.provider, bytes);
         let received = Received { meta, header, datagram: bytes, digest: &digest };
         let id = Phase1Id(self.core.out.number());
@@ -150,6 +157,13 @@ impl Endpoint {
         self.half_open.remove(&header.cookies);
         phase1.common.initial_contact = self.is_first_contact(&phase1.common.policy, meta.remote.ip());
         self.insert_phase1(phase1);
+        if self.unproved.len() >= self.half_open.limit()
+            && let Some(oldest) = self.unproved.first().copied()
+        {
+            let event = Phase1Event::Failed(Why::HalfOpenLimit);
+            self.remove_phase1(now, oldest, &Why::HalfOpenLimit, event);
+        }
+        self.unproved.insert(id);
         Ok(())
     }
 
@@ -257,6 +271,7 @@ impl Endpoint {
         let held = phase1.take_held();
         self.phase1.insert(id, phase1);
         if established {
+            self.unproved.remove(&id);
             self.phase1_established(now, id);
         }
         for (meta, bytes) in held {

@@ -165,6 +165,7 @@ impl Endpoint {
 
     /// Takes a phase 1 out of every table but `phase1` and `by_cookies`, which the caller has done.
     fn forget_phase1(&mut self, id: Phase1Id, remote: IpAddr) {
+        self.unproved.remove(&id);
         for timer in [
             Timer::Phase1Retransmit(id),
             Timer::Phase1GiveUp(id),

@@ -81,6 +81,10 @@ impl HalfOpenTable {
         }
     }
 
+    pub(in crate::ike) const fn limit(&self) -> usize {
+        self.limit
+    }
+
     pub(in crate::ike) fn len(&self) -> usize {
         self.entries.len()
     }
