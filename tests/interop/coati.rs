@@ -19,6 +19,7 @@ pub(crate) struct Coati {
     /// Its process and log.
     pub(crate) daemon: Daemon,
     control: std::path::PathBuf,
+    front: Front,
 }
 
 impl Coati {
@@ -26,7 +27,7 @@ impl Coati {
     pub(crate) fn start(lab: &Lab, pki: &Pki, front: Front, tunnels: &[Tunnel]) -> Outcome<Self> {
         let control = lab.dir.join("coati.sock");
         let mut command = lab.on(Side::Ours, PROGRAM);
-        command.arg("run").arg("--control").arg(&control).args(["--tun", "coati0"]);
+        command.arg("run").arg("--control").arg(&control).args(["--tun", "coati0", "-d"]);
         match front {
             Front::Racoon => {
                 let (conf, setkey) = write_racoon(lab, pki, tunnels)?;
@@ -37,15 +38,25 @@ impl Coati {
                 command.arg("--ipsec-conf").arg(conf).arg("--isakmpd-dir").arg(dir);
             }
         }
-        let coati = Self { daemon: Daemon::start("coati", &mut command)?, control };
-        coati.daemon.wait(&["ready"], Duration::from_secs(20))?;
+        let coati = Self { daemon: Daemon::start("coati", &mut command)?, control, front };
+        let ready = match front {
+            Front::Racoon => "used for NAT-T",
+            Front::IpsecConf => "udp_encap_make",
+        };
+        coati.daemon.wait(&[ready], Duration::from_secs(20))?;
+        // The daemon sets a route for each policy; until it has, packets wait for the same device.
         lab.ip_batch(Side::Ours, "route add 10.79.0.0/16 dev coati0\n")?;
         Ok(coati)
     }
 
-    /// Deletes everything shared with a peer.
-    pub(crate) fn disconnect(&self, peer: &str) -> Outcome<String> {
-        run(Command::new(PROGRAM).arg("disconnect").arg("--control").arg(&self.control).arg(peer))
+    /// Deletes the SAs of tunnel `n`, by the name that the front gives its connection.
+    pub(crate) fn disconnect(&self, n: usize) -> Outcome<String> {
+        let (ours, theirs) = (inner(Side::Ours, n, 0), inner(Side::Theirs, n, 0));
+        let name = match self.front {
+            Front::Racoon => format!("{ours}/24[any] {theirs}/24[any] any"),
+            Front::IpsecConf => format!("from-{ours}/24-to-{theirs}/24"),
+        };
+        run(Command::new(PROGRAM).args(["disconnect", &name, "--control"]).arg(&self.control))
     }
 }
 

@@ -185,7 +185,7 @@ fn charon_deletes(bench: &Bench, tunnel: &Tunnel) -> Outcome<()> {
 
 fn coati_deletes(bench: &Bench, tunnel: &Tunnel) -> Outcome<()> {
     bench.bring_up(tunnel)?;
-    bench.coati.disconnect(&peer(tunnel.n))?;
+    bench.coati.disconnect(tunnel.n)?;
     bench.charon_says(tunnel, &["received DELETE for ESP CHILD_SA"])?;
     bench.charon_says(tunnel, &["received DELETE for IKE_SA"])?;
     bench.bring_up(tunnel)

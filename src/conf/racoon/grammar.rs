@@ -324,6 +324,13 @@ const GROUPS: &[(&str, &str)] = &[
     ("modp4096", "modp4096"),
     ("modp6144", "modp6144"),
     ("modp8192", "modp8192"),
+    // Not racoon's: it has no words for groups 19 to 24.
+    ("ecp256", "ecp256"),
+    ("ecp384", "ecp384"),
+    ("ecp521", "ecp521"),
+    ("modp1024s160", "modp1024s160"),
+    ("modp2048s224", "modp2048s224"),
+    ("modp2048s256", "modp2048s256"),
     ("ec2n155", "ec2n155"),
     ("ec2n185", "ec2n185"),
 ];
@@ -346,6 +353,8 @@ const PHASE2_CIPHERS: &[(&str, &str)] = &[
     ("rijndael", "aes"),
     ("camellia", "camellia"),
     ("aes_gcm_16", "aes_gcm_16"),
+    // Not racoon's.
+    ("aes_ctr", "aes_ctr"),
 ];
 
 const PHASE2_AUTH: &[(&str, &str)] = &[

@@ -184,7 +184,7 @@ impl Parser {
             "cast128" => (40..=128).contains(&bits) && bits % 8 == 0,
             "twofish" => (40..=256).contains(&bits) && bits % 8 == 0,
             "rc5" => (40..=2040).contains(&bits) && bits % 8 == 0,
-            "aes" | "camellia" | "aes_gcm_16" => matches!(bits, 128 | 192 | 256),
+            "aes" | "camellia" | "aes_gcm_16" | "aes_ctr" => matches!(bits, 128 | 192 | 256),
             _ => {
                 let refusal = Diagnostic::error(&number.span, format!("{name} takes no key length"));
                 return Err(Box::new(refusal));
@@ -194,7 +194,7 @@ impl Parser {
             return Ok(Spanned::new(Value::Algorithm(name, Some(bits)), span));
         }
         let help = match name {
-            "aes" | "camellia" | "aes_gcm_16" => "128, 192 or 256",
+            "aes" | "camellia" | "aes_gcm_16" | "aes_ctr" => "128, 192 or 256",
             "blowfish" => "40 to 448 in steps of 8",
             "cast128" => "40 to 128 in steps of 8",
             _ => "40 bits and more in steps of 8",
@@ -203,7 +203,7 @@ impl Parser {
         Err(Box::new(refusal.with_help(help)))
     }
 
-    /// A group by its number. racoon's grammar knows 1 to 5 and 14 to 18.
+    /// A group by its number. racoon's grammar knows 1 to 5 and 14 to 18; 19 to 24 are ours.
     fn group_number(&mut self) -> Parsed<Spanned<Value>> {
         let number = self.number()?;
         let name = match number.value {
@@ -217,10 +217,16 @@ impl Parser {
             16 => "modp4096",
             17 => "modp6144",
             18 => "modp8192",
+            19 => "ecp256",
+            20 => "ecp384",
+            21 => "ecp521",
+            22 => "modp1024s160",
+            23 => "modp2048s224",
+            24 => "modp2048s256",
             _ => {
                 let message = format!("`{}` is no DH group of racoon", number.span.text());
                 let refusal = Diagnostic::error(&number.span, message);
-                return Err(Box::new(refusal.with_help("known here: 1, 2, 5, 14, 15, 16, 17, 18")));
+                return Err(Box::new(refusal.with_help("known here: 1, 2, 5, 14 to 24")));
             }
         };
         Ok(Spanned::new(Value::Algorithm(name, None), number.span))

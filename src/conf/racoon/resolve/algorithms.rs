@@ -15,6 +15,7 @@ pub(super) fn cipher(name: &str) -> Option<CipherAlgorithm> {
         "aes" => CipherAlgorithm::Aes,
         "camellia" => CipherAlgorithm::Camellia,
         "aes_gcm_16" => CipherAlgorithm::AesGcm16,
+        "aes_ctr" => CipherAlgorithm::AesCtr,
         "null_enc" => CipherAlgorithm::Null,
         _ => return None,
     })
@@ -59,7 +60,7 @@ impl Resolver<'_> {
         let why = match name {
             "des" => "its key of 56 bits is found by trying",
             "md5" | "hmac_md5" => "MD5 is broken",
-            "modp768" | "modp1024" => "groups below 2048 bits are within reach of attackers",
+            "modp768" | "modp1024" | "modp1024s160" => "groups below 2048 bits are within reach of attackers",
             "modp1536" => "2048 bits are the least that is advised today",
             "null_enc" => "it does not encrypt",
             "non_auth" => "without integrity protection encryption does not hold either",
