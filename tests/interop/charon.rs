@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::Outcome;
 use crate::lab::{Lab, OURS, Side, inner, peer};
-use crate::pki::{OUR_NAME, Pki, THEIR_NAME};
+use crate::pki::{OUR_NAME, Pki};
 use crate::process::{Daemon, run};
 use crate::suite::Suite;
 use crate::tunnel::{Auth, Fault, Tunnel};
@@ -78,7 +78,7 @@ impl Charon {
 
 fn strongswan_conf(dir: &Path) -> String {
     format!(
-        "charon {{\n  load_modular = yes\n  piddir = {dir}\n  threads = 32\n\
+        "charon {{\n  load_modular = yes\n  piddir = {dir}\n  threads = 32\n  dos_protection = no\n\
          filelog {{ stderr {{ default = 1\n ike_name = yes\n flush_line = yes }} }}\n\
          syslog {{ daemon {{ default = -1 }}\n auth {{ default = -1 }} }}\n\
          plugins {{\n include /etc/strongswan.d/charon/*.conf\n\
@@ -116,8 +116,8 @@ fn connection(text: &mut String, side: Side, tunnel: &Tunnel) {
     let file = if tunnel.fault == Some(Fault::Authority) { "stranger" } else { "charon" };
     let (auth, our_id, their_id) = match tunnel.auth {
         Auth::Psk => ("psk", OURS.to_owned(), peer(n)),
-        Auth::RsaFqdn => ("pubkey", OUR_NAME.to_owned(), THEIR_NAME.to_owned()),
-        Auth::RsaDn => ("pubkey", Pki::subject(OUR_NAME), Pki::subject(THEIR_NAME)),
+        Auth::RsaFqdn => ("pubkey", OUR_NAME.to_owned(), tunnel.their_name().to_owned()),
+        Auth::RsaDn => ("pubkey", Pki::subject(OUR_NAME), Pki::subject(tunnel.their_name())),
     };
     let mut ours = ("coati", OURS.to_owned(), our_id, inner(Side::Ours, n, 0));
     let mut theirs = (file, peer(n), their_id, inner(Side::Theirs, n, 0));
@@ -132,7 +132,7 @@ fn connection(text: &mut String, side: Side, tunnel: &Tunnel) {
          unique = never\n rekey_time = {phase1}\n over_time = 60\n\
          local {{ auth = {auth}\n id = \"{}\"\n {certs} }}\n remote {{ auth = {auth}\n id = \"{}\" }}\n\
          children {{ c{n} {{ local_ts = {}/24\n remote_ts = {}/24\n esp_proposals = {esp}\n\
-         rekey_time = {phase2}\n rand_time = 0 }} }}\n}}\n",
+         rekey_time = {phase2}\n life_time = 86400\n rand_time = 0 }} }}\n}}\n",
         theirs.1, ours.1, theirs.2, ours.2, theirs.3, ours.3
     );
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::Outcome;
 use crate::lab::{Lab, OURS, Side, inner, peer};
-use crate::pki::{OUR_NAME, Pki, THEIR_NAME};
+use crate::pki::{OUR_NAME, Pki};
 use crate::process::{Daemon, run};
 use crate::tunnel::{Auth, Front, Initiator, Tunnel};
 
@@ -71,13 +71,13 @@ fn write_racoon(
     let mut keys = String::new();
     let mut setkey = String::from("flush;\nspdflush;\n");
     for tunnel in tunnels {
-        let (n, peer) = (tunnel.n, peer(tunnel.n));
+        let (n, peer, their_name) = (tunnel.n, peer(tunnel.n), tunnel.their_name());
         let (method, identity) = match tunnel.auth {
             Auth::Psk => ("pre_shared_key", String::new()),
             Auth::RsaFqdn => (
                 "rsasig",
                 format!(
-                    "my_identifier fqdn \"{OUR_NAME}\";\n    peers_identifier fqdn \"{THEIR_NAME}\";\n    \
+                    "my_identifier fqdn \"{OUR_NAME}\";\n    peers_identifier fqdn \"{their_name}\";\n    \
                      verify_identifier on;\n    certificate_type x509 \"coati.crt\" \"coati.key\";\n    \
                      ca_type x509 \"ca.crt\";\n"
                 ),
@@ -88,7 +88,7 @@ fn write_racoon(
                     "my_identifier asn1dn;\n    peers_identifier asn1dn \"{}\";\n    \
                      verify_identifier on;\n    certificate_type x509 \"coati.crt\" \"coati.key\";\n    \
                      ca_type x509 \"ca.crt\";\n",
-                    Pki::subject(THEIR_NAME)
+                    Pki::subject(their_name)
                 ),
             ),
         };
@@ -133,7 +133,7 @@ fn write_ipsec_conf(
         let how = if tunnel.initiator == Initiator::Coati { "active" } else { "passive" };
         let identity = match tunnel.auth {
             Auth::Psk => format!("psk \"{}\"", tunnel.psk()),
-            Auth::RsaFqdn => format!("srcid {OUR_NAME} dstid {THEIR_NAME}"),
+            Auth::RsaFqdn => format!("srcid {OUR_NAME} dstid {}", tunnel.their_name()),
             Auth::RsaDn => return Err("ipsec.conf cannot name a DN".into()),
         };
         let (phase1, phase2) = tunnel.our_life;

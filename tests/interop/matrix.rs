@@ -89,9 +89,8 @@ fn run_in_lab(front: Front, cases: &[Case], report: &Report) -> Outcome<()> {
                     let Some(case) = queue.lock().expect("nobody panics").next() else { return };
                     let n = case.tunnel.n;
                     let outcome = pass(&lab, &us, &charon, &case.tunnel).map_err(|why| {
-                        let words = [format!("{}[", peer(n)), format!("{} ", peer(n)), format!("t{n}|")];
-                        let words = words.each_ref().map(String::as_str);
-                        format!("{why}\n{}{}", us.mentions(&words), charon.daemon.mentions(&words))
+                        let (ours, theirs) = (peer(n), format!("<t{n}|"));
+                        format!("{why}\n{}{}", us.mentions(&[&ours]), charon.daemon.mentions(&[&theirs]))
                     });
                     report.add(&case.name, outcome);
                 }

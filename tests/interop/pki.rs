@@ -11,6 +11,8 @@ use crate::process::run;
 pub(crate) const OUR_NAME: &str = "coati.test";
 /// The name of charon's.
 pub(crate) const THEIR_NAME: &str = "charon.test";
+/// The name that charon has in a certificate of an authority that we do not trust.
+pub(crate) const STRANGE_NAME: &str = "stranger.test";
 
 /// A folder with `ca.crt`, `coati.{crt,key}`, `charon.{crt,key}` of that authority, and `other-ca.crt`,
 /// `stranger.{crt,key}` of one that nobody trusts.
@@ -28,7 +30,7 @@ impl Pki {
         pki.authority("other-ca", "Other CA")?;
         pki.leaf("ca", "coati", OUR_NAME, &format!("DNS:{OUR_NAME},IP:{OURS},email:gw@{OUR_NAME}"))?;
         pki.leaf("ca", "charon", THEIR_NAME, &format!("DNS:{THEIR_NAME}"))?;
-        pki.leaf("other-ca", "stranger", THEIR_NAME, &format!("DNS:{THEIR_NAME}"))?;
+        pki.leaf("other-ca", "stranger", STRANGE_NAME, &format!("DNS:{STRANGE_NAME}"))?;
         Ok(pki)
     }
 

@@ -31,8 +31,17 @@ type Special = fn(Tunnel) -> Tunnel;
 const SCENARIOS: [(&str, Special, Act); 14] = [
     ("coati_rekeys_phase_2_under_traffic", |t| Tunnel { our_life: (3600, 20), ..t }, rekey_phase2),
     ("charon_rekeys_phase_2_under_traffic", |t| Tunnel { their_rekey: (14_400, 8), ..t }, rekey_phase2),
-    ("coati_renews_phase_1_under_traffic", |t| Tunnel { our_life: (20, 1200), ..t }, renew_phase1),
-    ("charon_renews_phase_1_under_traffic", |t| Tunnel { their_rekey: (8, 3600), ..t }, renew_phase1),
+    // We never begin two phase 1 negotiations with one peer within 120 s, so this one takes longer than all others.
+    (
+        "coati_renews_phase_1_under_traffic",
+        |t| Tunnel { our_life: (150, 1200), ..t },
+        |b, t| renew_phase1(b, t, 160),
+    ),
+    (
+        "charon_renews_phase_1_under_traffic",
+        |t| Tunnel { their_rekey: (8, 3600), ..t },
+        |b, t| renew_phase1(b, t, 30),
+    ),
     ("charon_deletes", |t| t, charon_deletes),
     ("coati_deletes", |t| t, coati_deletes),
     ("wrong_psk_coati_initiates", |t| Tunnel { fault: Some(Fault::Psk), ..t }, wrong_psk),
@@ -130,6 +139,14 @@ impl Bench {
         self.coati.daemon.wait(&all, LIMIT)
     }
 
+    /// What marks a line of our log that is printed at the default verbosity and names the configuration.
+    fn marks(&self) -> [&'static str; 2] {
+        match self.front {
+            Front::Racoon => [" ERROR: ", "racoon.conf:"],
+            Front::IpsecConf => [" Default ", "ipsec.conf:"],
+        }
+    }
+
     /// Brings the tunnel up from whoever initiates.
     fn bring_up(&self, tunnel: &Tunnel) -> Outcome<()> {
         if tunnel.initiator == Initiator::Charon {
@@ -149,9 +166,8 @@ impl Bench {
 
     fn explain(&self, tunnel: &Tunnel, outcome: Outcome<()>) -> Outcome<()> {
         outcome.map_err(|why| {
-            let words = [format!("{}[", peer(tunnel.n)), format!("{} ", peer(tunnel.n))];
-            let ours = self.coati.daemon.mentions(&words.each_ref().map(String::as_str));
-            let theirs = self.charon.daemon.mentions(&[&format!("t{}|", tunnel.n)]);
+            let ours = self.coati.daemon.mentions(&[&peer(tunnel.n)]);
+            let theirs = self.charon.daemon.mentions(&[&format!("<t{}|", tunnel.n)]);
             format!("{why}\n{ours}{theirs}")
         })
     }
@@ -159,23 +175,23 @@ impl Bench {
 
 fn rekey_phase2(bench: &Bench, tunnel: &Tunnel) -> Outcome<()> {
     bench.bring_up(tunnel)?;
-    bench.lab.ping_all(Side::Ours, tunnel.n, "-c 700 -i 0.05 -q")?;
+    bench.lab.ping_all(Side::Ours, tunnel.n, "-c 600 -i 0.05 -q")?;
     let pairs = bench.charon.daemon.count(&[&format!("CHILD_SA c{}{{", tunnel.n), "} established"]);
-    if pairs >= 3 { Ok(()) } else { Err(format!("only {pairs} pairs of IPsec SAs in 35 s")) }
+    if pairs >= 3 { Ok(()) } else { Err(format!("only {pairs} pairs of IPsec SAs in 30 s")) }
 }
 
-fn renew_phase1(bench: &Bench, tunnel: &Tunnel) -> Outcome<()> {
+fn renew_phase1(bench: &Bench, tunnel: &Tunnel, seconds: u32) -> Outcome<()> {
     bench.bring_up(tunnel)?;
-    bench.lab.ping_all(Side::Ours, tunnel.n, "-c 700 -i 0.05 -q")?;
+    bench.lab.ping_all(Side::Ours, tunnel.n, &format!("-c {} -i 0.05 -q", 20 * seconds))?;
     let sas = bench.charon.daemon.count(&[&format!("IKE_SA t{}[", tunnel.n), "] established between"]);
-    if sas >= 3 { Ok(()) } else { Err(format!("only {sas} ISAKMP SAs in 35 s")) }
+    if sas >= 2 { Ok(()) } else { Err(format!("only {sas} ISAKMP SA in {seconds} s")) }
 }
 
 fn charon_deletes(bench: &Bench, tunnel: &Tunnel) -> Outcome<()> {
     bench.bring_up(tunnel)?;
     bench.charon.swanctl("--terminate", &["--ike", &format!("t{}", tunnel.n), "--timeout", "30"])?;
     let words: [&str; 2] = match bench.front {
-        Front::Racoon => ["purged", "ISAKMP-SA"],
+        Front::Racoon => ["ISAKMP-SA", "deleted"],
         Front::IpsecConf => ["made us delete", "live SA"],
     };
     bench.coati_says(tunnel, &words)?;
@@ -187,7 +203,6 @@ fn coati_deletes(bench: &Bench, tunnel: &Tunnel) -> Outcome<()> {
     bench.bring_up(tunnel)?;
     bench.coati.disconnect(tunnel.n)?;
     bench.charon_says(tunnel, &["received DELETE for ESP CHILD_SA"])?;
-    bench.charon_says(tunnel, &["received DELETE for IKE_SA"])?;
     bench.bring_up(tunnel)
 }
 
@@ -203,24 +218,23 @@ fn wrong_ca(bench: &Bench, tunnel: &Tunnel) -> Outcome<()> {
 
 fn mismatch1(bench: &Bench, tunnel: &Tunnel) -> Outcome<()> {
     bench.stays_down(tunnel)?;
-    let file = if bench.front == Front::Racoon { "racoon.conf:" } else { "ipsec.conf:" };
-    match tunnel.initiator {
+    let [loud, file] = bench.marks();
+    let words: &[&str] = match tunnel.initiator {
         // As the responder we know what differs.
-        Initiator::Charon => {
-            bench.coati.daemon.wait(&["GROUP_DESCRIPTION", "modp1536", "modp2048", file], LIMIT)?;
-        }
+        Initiator::Charon => &["GROUP_DESCRIPTION", "modp1536", "modp2048", loud, file],
         Initiator::Coati => {
-            bench.coati_says(tunnel, &["NO"])?;
-            bench.coati.daemon.wait(&["we offered", "modp2048", file], LIMIT)?;
+            bench.coati_says(tunnel, &["NO", "PROPOSAL", "CHOSEN"])?;
+            &["we offered", "modp2048", loud, file]
         }
-    }
-    Ok(())
+    };
+    bench.coati.daemon.wait(words, LIMIT).map(drop)
 }
 
 fn mismatch2(bench: &Bench, tunnel: &Tunnel) -> Outcome<()> {
     bench.stays_down(tunnel)?;
+    let [loud, file] = bench.marks();
     match tunnel.initiator {
-        Initiator::Charon => bench.coati.daemon.wait(&["3des", "aes", "allowed"], LIMIT)?,
+        Initiator::Charon => bench.coati.daemon.wait(&["ESP_3DES", "AES", loud, file], LIMIT)?,
         Initiator::Coati => bench.coati_says(tunnel, &["NO", "PROPOSAL", "CHOSEN"])?,
     };
     Ok(())

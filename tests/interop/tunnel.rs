@@ -1,5 +1,6 @@
 //! One tunnel between us and charon: everything that either side's configuration says of it.
 
+use crate::pki::{STRANGE_NAME, THEIR_NAME};
 use crate::suite::Suite;
 
 /// How both sides prove who they are.
@@ -67,6 +68,11 @@ impl Tunnel {
     /// A tunnel with long lifetimes and no fault.
     pub(crate) fn new(n: usize, suite: Suite, auth: Auth, initiator: Initiator) -> Self {
         Self { n, suite, auth, initiator, our_life: (3600, 1200), their_rekey: (14_400, 3600), fault: None }
+    }
+
+    /// Charon's name in its certificate, and the one that we expect.
+    pub(crate) fn their_name(&self) -> &'static str {
+        if self.fault == Some(Fault::Authority) { STRANGE_NAME } else { THEIR_NAME }
     }
 
     /// The pre-shared key on our side.
