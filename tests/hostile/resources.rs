@@ -210,3 +210,23 @@ fn sec_resources_unproved_exchanges_are_bounded() {
         assert_eq!(left.len(), 1, "only the honest peer is left of {addresses} addresses");
     }
 }
+
+/// A peer with a key begins quick modes without end and finishes none: exchanges and SPIs are bounded, then forgotten.
+#[test]
+fn sec_resources_quick_mode_flood() {
+    let mut scene = Scene::at(Stage::responder(5));
+    let finished = scene.peer.quick.clone();
+    let nets = [policy::net(HONEST), policy::net(policy::VICTIM)];
+    for _ in 0..1000 {
+        let id = scene.peer.message_id();
+        let message = scene.peer.quick_1_for(id, nets);
+        let sent = scene.victim.take(HONEST, &message);
+        assert!(sent.len() <= 1);
+        assert!(scene.victim.kernel.larval().count() <= 256);
+    }
+    scene.peer.quick = finished;
+    scene.victim.wait(Duration::from_secs(600));
+    assert_eq!(scene.victim.kernel.larval().count(), 0, "SPIs are left");
+    let mut traitor = Scene::with(scene.victim, policy::TRAITOR, Stage::responder(0), 3, Group::Ecp256);
+    traitor.finish();
+}

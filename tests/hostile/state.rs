@@ -209,6 +209,24 @@ fn sec_state_message_id_reuse() {
     assert_eq!(scene.victim.established(), (1, 1));
 }
 
+/// Informational messages count once, however often they arrive.
+#[test]
+fn sec_state_replayed_informational() {
+    let mut scene = Scene::at(Stage::responder(5));
+    let question = Notification {
+        doi: Doi::IPSEC,
+        protocol: ProtocolId::ISAKMP,
+        spi: scene.peer.cookies.to_bytes().to_vec(),
+        message_type: NotifyMessageType::R_U_THERE,
+        data: vec![0, 0, 0, 1],
+    };
+    let datagram = scene.peer.inform(&question);
+    assert_eq!(scene.victim.take(HONEST, &datagram).len(), 1, "the answer");
+    for _ in 0..3 {
+        scene.silent_attack("a replayed R-U-THERE", HONEST, &datagram);
+    }
+}
+
 /// Quick modes and informational exchanges in the clear, under an ISAKMP SA.
 #[test]
 fn sec_state_unencrypted_phase_2() {
