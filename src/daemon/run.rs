@@ -118,7 +118,11 @@ pub fn block_on(options: &Options, logger: &Logger, hosting: Hosting) -> Result<
 
 async fn serve(options: &Options, logger: &Logger, hosting: Hosting) -> Result<(), Fatal> {
     logger.notice(&Notice::Starting);
-    let mut loaded = load(&options.front, logger).map_err(Fatal::Configuration)?;
+    let peer_port = match &hosting {
+        Hosting::Alone => None,
+        Hosting::Shared { peer_port, .. } => Some(*peer_port),
+    };
+    let loaded = load(&options.front, logger, peer_port).map_err(Fatal::Configuration)?;
     let clock = Clock::start();
     let bindings = bindings(options, &loaded);
     let listener = Listener::bind(&bindings).map_err(Fatal::Bind)?;
@@ -129,11 +133,10 @@ async fn serve(options: &Options, logger: &Logger, hosting: Hosting) -> Result<(
             let kernel = kernel_choice::open(options.tun.as_deref(), dialect, clock, listener.outlet());
             (kernel.map_err(Fatal::Kernel)?, Some(signals))
         }
-        Hosting::Shared { peer_port, ends } => {
+        Hosting::Shared { ends, .. } => {
             let (kernel, inner) = kernel_choice::in_process(dialect, clock, listener.outlet());
             // Where nobody takes them, nothing is carried.
             let _ = ends.send(inner);
-            with_peer_port(&mut loaded.policy, peer_port);
             (kernel, None)
         }
     };
@@ -152,7 +155,7 @@ async fn serve(options: &Options, logger: &Logger, hosting: Hosting) -> Result<(
         esp: kernel.esp,
         logger: logger.clone(),
         clock,
-        reload: reload(&options.front, logger),
+        reload: reload(&options.front, logger, peer_port),
     })
     .map_err(Fatal::System)?;
     if let Some(signals) = signals {
@@ -174,20 +177,24 @@ async fn forward(mut signals: Signals, inbox: mpsc::Sender<Input>) {
     while inbox.send(Input::Signal(signals.next().await)).await.is_ok() {}
 }
 
-fn reload(front: &Front, logger: &Logger) -> Reload {
+fn reload(front: &Front, logger: &Logger, peer_port: Option<u16>) -> Reload {
     let (front, logger) = (front.clone(), logger.clone());
     Arc::new(move || {
-        let loaded = load(&front, &logger)?;
+        let loaded = load(&front, &logger, peer_port)?;
         weak::warn(&loaded.policy, &logger);
         Ok(loaded.policy)
     })
 }
 
-fn load(front: &Front, logger: &Logger) -> Result<Loaded, String> {
+/// Reads the files; where `peer_port` is given, all peers listen there.
+fn load(front: &Front, logger: &Logger, peer_port: Option<u16>) -> Result<Loaded, String> {
     for file in front.files() {
         logger.notice(&Notice::Reading(file));
     }
-    let loaded = front.load()?;
+    let mut loaded = front.load()?;
+    if let Some(port) = peer_port {
+        with_peer_port(&mut loaded.policy, port);
+    }
     for line in &loaded.warnings {
         logger.line(Level::Warning, line.as_str());
     }

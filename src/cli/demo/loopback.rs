@@ -270,4 +270,33 @@ mod tests {
             pair.terminate(side).unwrap();
         }
     }
+
+    /// A reload with a fault changes nothing; one without keeps the SAs whose configuration is the same.
+    #[test]
+    fn a_reload_never_drops_an_unchanged_tunnel() {
+        let screen = Arc::new(Screen::new());
+        let files = Files::write(OUTER_A, OUTER_B).unwrap();
+        let rules = files.rules();
+        let mut pair = Pair::new(files, Arc::clone(&screen)).unwrap();
+        story::up(&mut pair, &screen).unwrap();
+        let cookies = |pair: &Pair| match pair.ask(Side::B, &Request::Status) {
+            Ok(Response::Status { report }) => {
+                report.phase1.iter().map(|sa| sa.cookies.clone()).collect::<Vec<_>>()
+            }
+            other => panic!("{other:?}"),
+        };
+        let before = cookies(&pair);
+        let good = std::fs::read_to_string(&rules).unwrap();
+        std::fs::write(&rules, good.replace("enc blowfish", "enc rot13")).unwrap();
+        assert!(
+            matches!(pair.ask(Side::B, &Request::Reload), Ok(Response::Error { message }) if message.contains("rot13"))
+        );
+        wait_for(&screen, Side::B, "the new configuration is refused, the old one stays in force");
+        std::fs::write(&rules, format!("# moved by a line\n{good}")).unwrap();
+        assert_eq!(pair.ask(Side::B, &Request::Reload), Ok(Response::Done));
+        wait_for(&screen, Side::B, "isakmpd: reinitializing daemon");
+        assert_eq!(cookies(&pair), before);
+        assert!(!screen.has(Side::A, "purged IPsec-SA"));
+        story::down(&mut pair, &screen).unwrap();
+    }
 }

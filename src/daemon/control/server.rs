@@ -133,3 +133,55 @@ async fn answer(line: &str, orders: &mpsc::Sender<Order>) -> Response {
     }
     response.await.unwrap_or_else(|_| Response::error("the daemon is ending"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A server that answers everything with `Done`, and what it answers to a line.
+    async fn exchange(line: &[u8]) -> String {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("control");
+        let server = ControlServer::bind(&path).unwrap();
+        let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        let (orders, mut inbox) = mpsc::channel::<Order>(1);
+        let served = tokio::spawn(server.serve(orders));
+        let driver = tokio::spawn(async move {
+            while let Some(order) = inbox.recv().await {
+                let _ = order.reply.send(Response::Done);
+            }
+        });
+        let mut stream = UnixStream::connect(&path).await.unwrap();
+        stream.write_all(line).await.unwrap();
+        let mut answer = String::new();
+        BufReader::new(stream).read_line(&mut answer).await.unwrap();
+        driver.abort();
+        served.await.unwrap();
+        assert!(!path.exists(), "the file goes with the server");
+        answer
+    }
+
+    #[tokio::test]
+    async fn requests_are_answered_and_garbage_is_refused() {
+        assert_eq!(exchange(b"{\"request\":\"status\"}\n").await, "{\"response\":\"done\"}\n");
+        assert!(exchange(b"\xff\xfe\n").await.is_empty(), "what is not UTF-8 ends the connection");
+        assert!(exchange(b"hello\n").await.contains("no such request"));
+        let endless = vec![b'x'; 5000];
+        assert!(exchange(&endless).await.contains("at most 4096 octets"));
+    }
+
+    #[tokio::test]
+    async fn only_what_a_dead_daemon_left_is_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("control");
+        let alive = ControlServer::bind(&path).unwrap();
+        assert_eq!(ControlServer::bind(&path).unwrap_err().kind(), io::ErrorKind::AddrInUse);
+        drop(alive);
+        drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+        assert!(ControlServer::bind(&path).is_ok(), "a dead socket is replaced");
+        std::fs::write(&path, "").unwrap();
+        assert_eq!(ControlServer::bind(&path).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        assert!(path.exists(), "somebody else's file stays");
+    }
+}
