@@ -3,5 +3,8 @@
 
 pub mod conf_ipsec;
 pub mod conf_racoon;
+pub mod decrypted;
+mod gateway;
+pub mod responder;
 pub mod wire_message;
 pub mod x509;
