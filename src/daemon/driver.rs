@@ -282,8 +282,7 @@ impl Driver {
             while let Some(transmit) = parts.endpoint.poll_transmit() {
                 idle = false;
                 if let Err(error) = parts.outlet.send(&transmit).await {
-                    let to = transmit.remote;
-                    parts.logger.line(Level::Debug, format!("sendto {}[{}]: {error}", to.ip(), to.port()));
+                    parts.logger.not_sent(transmit.remote, &error);
                 }
             }
             while let Some(event) = parts.endpoint.poll_event() {

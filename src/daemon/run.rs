@@ -5,6 +5,7 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tracing_subscriber::layer::SubscriberExt;
@@ -24,6 +25,9 @@ use super::weak;
 use crate::conf::Network;
 use crate::ike::policy::Policy;
 use crate::kernel::userspace::InProcess;
+
+/// How long the control socket may take to close.
+const LAST_ANSWERS: Duration = Duration::from_secs(1);
 
 /// What the command line says.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -161,8 +165,10 @@ async fn serve(options: &Options, logger: &Logger, hosting: Hosting) -> Result<(
     if let Some(signals) = signals {
         tokio::spawn(forward(signals, gateway.inbox));
     }
-    tokio::spawn(control.serve(gateway.orders));
+    let serving = tokio::spawn(control.serve(gateway.orders));
     gateway.driver.run().await;
+    // With the driver's end of the channel gone the server ends too, and takes its socket away.
+    let _ = tokio::time::timeout(LAST_ANSWERS, serving).await;
     logger.notice(&Notice::Stopped);
     Ok(())
 }

@@ -22,6 +22,8 @@ use crate::daemon::load::Front;
 
 const OUTER_A: Ipv4Addr = Ipv4Addr::new(10, 99, 0, 1);
 const OUTER_B: Ipv4Addr = Ipv4Addr::new(10, 99, 0, 2);
+const MAC_A: &str = "02:00:0a:63:00:01";
+const MAC_B: &str = "02:00:0a:63:00:02";
 /// The TUN device in each namespace.
 const TUN: &str = "coati0";
 
@@ -110,8 +112,10 @@ impl Lab {
             ip(&["netns", "add", &gateway.namespace])?;
         }
         let (dev_a, dev_b, ns_a, ns_b) = (&*a.device, &*b.device, &*a.namespace, &*b.namespace);
-        ip(&["link", "add", dev_a, "netns", ns_a, "type", "veth", "peer", "name", dev_b, "netns", ns_b])?;
-        for (gateway, outer, inner) in [(a, OUTER_A, INNER_A), (b, OUTER_B, INNER_B)] {
+        let cable = ["link", "add", dev_a, "address", MAC_A, "netns", ns_a, "type", "veth"];
+        ip(&[&cable[..], &["peer", "name", dev_b, "address", MAC_B, "netns", ns_b]].concat())?;
+        let ends = [(a, OUTER_A, INNER_A, OUTER_B, MAC_B), (b, OUTER_B, INNER_B, OUTER_A, MAC_A)];
+        for (gateway, outer, inner, other, mac) in ends {
             let (ns, dev) = (&*gateway.namespace, &*gateway.device);
             // Without it the cable would also carry the neighbour discovery of IPv6.
             let quiet = "echo 1 > /proc/sys/net/ipv6/conf/all/disable_ipv6";
@@ -121,6 +125,8 @@ impl Lab {
             ip(&["-n", ns, "address", "add", &format!("{inner}/24"), "dev", "lo"])?;
             ip(&["-n", ns, "link", "set", "lo", "up"])?;
             ip(&["-n", ns, "link", "set", dev, "up"])?;
+            // The ends know each other, so that nothing but ISAKMP and ESP is on the cable.
+            ip(&["-n", ns, "neighbour", "replace", &other.to_string(), "lladdr", mac, "dev", dev])?;
         }
         Ok(())
     }

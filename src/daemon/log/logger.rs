@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::io::Write;
+use std::io::{self, Write};
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::tz::TimeZone;
@@ -56,7 +57,7 @@ impl Logger {
     pub fn to_stderr(dialect: Dialect, level: Level) -> Self {
         let sink = |line: &str| {
             // A daemon whose terminal is gone goes on working.
-            let _ = writeln!(std::io::stderr().lock(), "{line}");
+            let _ = writeln!(io::stderr().lock(), "{line}");
         };
         Self::new(dialect, level, Arc::new(sink))
     }
@@ -106,6 +107,16 @@ impl Logger {
         if state.warned.len() < REMEMBERED && state.warned.insert(line.text.clone()) {
             drop(state);
             self.write(line);
+        }
+    }
+
+    /// Says that a datagram could not be sent: as a warning the first time, since a network is missing, and then only
+    /// to whoever wants to know everything.
+    pub fn not_sent(&self, to: SocketAddr, error: &io::Error) {
+        let text = format!("sendto {}[{}]: {error}", to.ip(), to.port());
+        self.write(&Line::new(Level::Debug, text.as_str()));
+        if self.level < Level::Debug {
+            self.warn_once(&Line::new(Level::Warning, text));
         }
     }
 
