@@ -15,6 +15,7 @@ mod scenarios;
 mod suite;
 mod table;
 mod tunnel;
+mod wire;
 
 use std::process::ExitCode;
 
@@ -33,6 +34,7 @@ fn main() -> ExitCode {
         for name in matrix.chain(FRONTS.into_iter().flat_map(scenarios::names)) {
             println!("{name}: test");
         }
+        println!("{}: test", wire::NAME);
         return ExitCode::SUCCESS;
     }
     if !charon::is_installed() {
@@ -50,6 +52,7 @@ fn main() -> ExitCode {
             });
         }
     });
+    wire::test(&filter, &report);
     if filter.is_open() {
         report.add("docs_interop_md_says_the_same", table::write_or_compare(&report.passed()));
     }

@@ -17,7 +17,10 @@ mod responder;
 
 fn corpus(target: &str) -> Vec<Vec<u8>> {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(target);
-    fs::read_dir(dir).unwrap().map(|entry| fs::read(entry.unwrap().path()).unwrap()).collect()
+    fs::read_dir(dir)
+        .expect("the corpus is committed")
+        .map(|entry| fs::read(entry.expect("a file").path()).expect("it can be read"))
+        .collect()
 }
 
 /// Each input as it is, and cut and bent in many places.
