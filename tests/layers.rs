@@ -200,7 +200,7 @@ fn layer_faults(source: &Source) -> Vec<String> {
             let fits = |prefix: &&str| {
                 path.strip_prefix(*prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
             };
-            if !fits(&own) && !list.iter().any(|prefix| fits(&prefix)) {
+            if !fits(&own) && !list.iter().any(fits) {
                 faults.push(source.complaint(number, &format!("{own} may not use crate::{path}")));
             }
         }

@@ -104,7 +104,7 @@ pub(super) fn hash_3(keys: &Keys, id: MessageId, ni_b: &[u8], nr_b: &[u8]) -> Ve
     keys::hash_3(keys.hash, &keys.skeyid, id, ni_b, nr_b)
 }
 
-/// SA, NONCE, [KE], IDci, IDcr, in this order; `ids` as they go on the wire.
+/// SA, NONCE, `[KE]`, IDci, IDcr, in this order; `ids` as they go on the wire.
 pub(super) fn push(
     chain: &mut ChainBuilder,
     sa: &SecurityAssociation,

@@ -1,5 +1,5 @@
 //! Quick mode as initiator:
-//! `AwaitSpi` -> [`AwaitPublic`] -> `ExpectReply` -> [`AwaitShared`] -> `AwaitInstall` -> a pair.
+//! `AwaitSpi -> [AwaitPublic] -> ExpectReply -> [AwaitShared] -> AwaitInstall`, then a pair.
 
 use super::message::{self, Contents, Material};
 use super::{Common, Next, Pair, State};
@@ -75,7 +75,7 @@ struct Pfs {
     public: Vec<u8>,
 }
 
-/// Sends message 1: HASH(1), SA, Ni, [KE], IDci, IDcr.
+/// Sends message 1: HASH(1), SA, Ni, `[KE]`, IDci, IDcr.
 fn send_offer(common: &mut Common, spi: (Protocol, Spi), pfs: Option<Pfs>, ctx: &mut Context<'_>) -> Next {
     let sent = ctx.public(usize::from(common.phase1.policy.nonce_len)).and_then(|ni_b| {
         let sa = proposal::offer(&common.policy, common.encapsulation, spi.1);

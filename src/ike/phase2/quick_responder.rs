@@ -1,5 +1,5 @@
 //! Quick mode as responder:
-//! `AwaitSpi` -> [`AwaitPublic` -> `AwaitShared`] -> `AwaitInstall` -> `ExpectHash3` -> a pair.
+//! `AwaitSpi -> [AwaitPublic -> AwaitShared] -> AwaitInstall -> ExpectHash3`, then a pair.
 
 use super::message::{self, Material};
 use super::{Common, Next, Pair, State};
@@ -192,7 +192,7 @@ impl AwaitInstall {
         self.agreed.spi()
     }
 
-    /// Sends message 2: HASH(2), SA, Nr, [KE], IDci, IDcr, [RESPONDER-LIFETIME].
+    /// Sends message 2: HASH(2), SA, Nr, `[KE]`, IDci, IDcr, `[RESPONDER-LIFETIME]`.
     pub(super) fn done(self, common: &mut Common, ctx: &mut Context<'_>) -> Next {
         let Agreed { selection, spi, ids, ni_b, nr_b } = &self.agreed;
         let sa = proposal::answer(selection, *spi);
