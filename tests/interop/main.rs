@@ -8,6 +8,7 @@ mod charon;
 mod coati;
 mod lab;
 mod matrix;
+mod nat;
 mod pki;
 mod process;
 mod report;
@@ -34,7 +35,7 @@ fn main() -> ExitCode {
         for name in matrix.chain(FRONTS.into_iter().flat_map(scenarios::names)) {
             println!("{name}: test");
         }
-        println!("{}: test", wire::NAME);
+        println!("{}: test\n{}: test", nat::NAME, wire::NAME);
         return ExitCode::SUCCESS;
     }
     if !charon::is_installed() {
@@ -52,6 +53,7 @@ fn main() -> ExitCode {
             });
         }
     });
+    nat::test(&filter, &report);
     wire::test(&filter, &report);
     if filter.is_open() {
         report.add("docs_interop_md_says_the_same", table::write_or_compare(&report.passed()));
