@@ -52,9 +52,16 @@ pub(super) struct Common {
     pub(super) initial_contact: bool,
     /// The reason to give when the exchange fails for want of an answer.
     pub(super) hint: Option<Why>,
+    /// How often a refusal in this exchange was told; anybody may cause some.
+    pub(super) told: u8,
     /// How many message 1 with different cookies were sent.
     pub(super) attempts: u8,
 }
+
+/// Refusals in one exchange that are told, each with its reason.
+const MAX_TOLD: u8 = 4;
+/// How many of them may come from messages that prove nothing at all.
+const MAX_TOLD_UNPROVED: u8 = 2;
 
 /// What a peer announced by vendor IDs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -76,6 +83,17 @@ impl Common {
 
     pub(super) fn event(&self, ctx: &mut Context<'_>, event: Phase1Event) {
         ctx.out.event(Event::Phase1(self.reference(), event));
+    }
+
+    /// Takes note of why the exchange is likely to fail; whether that is new, and worth telling.
+    pub(super) fn note(&mut self, hint: Why, is_proved: bool) -> bool {
+        let limit = if is_proved { MAX_TOLD } else { MAX_TOLD_UNPROVED };
+        if self.told >= limit || self.hint.as_ref() == Some(&hint) {
+            return false;
+        }
+        self.told += 1;
+        self.hint = Some(hint);
+        true
     }
 
     /// Where this exchange's messages go.
@@ -126,6 +144,8 @@ pub(super) struct Phase1 {
 
 /// Messages kept while a job runs.
 const MAX_HELD: usize = 4;
+/// And their octets: certificates, but no more.
+const MAX_HELD_OCTETS: usize = 32_768;
 
 /// The states. The initiator's, the responder's, and the one that both want.
 #[derive(Debug)]
@@ -344,7 +364,9 @@ impl Phase1 {
     /// Keeps a message for the time after the job.
     pub(super) fn hold(mut self, received: Received<'_>) -> Self {
         let known = self.held.iter().any(|(_, held)| held == received.datagram);
-        if self.held.len() < MAX_HELD && !known {
+        let octets: usize = self.held.iter().map(|(_, held)| held.len()).sum();
+        let fits = octets + received.datagram.len() <= MAX_HELD_OCTETS;
+        if self.held.len() < MAX_HELD && fits && !known {
             self.held.push((received.meta, received.datagram.to_vec()));
         }
         self

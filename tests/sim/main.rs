@@ -1,8 +1,10 @@
 //! Two endpoints, two kernels of memory and a network, on virtual time and seeded: every run can be repeated.
 
 mod fuzz_corpus;
+mod edges;
 mod net;
 mod pair;
 mod policy;
 mod scenarios;
 mod seeds;
+mod states;

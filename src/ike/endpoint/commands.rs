@@ -112,7 +112,8 @@ impl Endpoint {
         for quick in quicks {
             self.abort_quick(now, quick, Why::PolicyGone);
         }
-        self.pending.clear();
+        self.keep_pending(now);
+        self.half_open.retain(|offered| policy.phase1.iter().any(|p| **p == *offered));
         self.core.out.timers.set_earlier(Timer::CheckConnections, now.mono);
     }
 
@@ -144,7 +145,8 @@ impl Endpoint {
 
     fn shutdown(&mut self, now: Now) {
         self.draining = true;
-        self.pending.clear();
+        self.drop_pending();
+        self.half_open.retain(|_| false);
         let quicks: Vec<_> = self.quick.keys().copied().collect();
         for quick in quicks {
             self.abort_quick(now, quick, Why::Requested);

@@ -79,14 +79,12 @@ impl Endpoint {
     /// Negotiates, or waits for a phase 1, or says why neither is possible.
     pub(super) fn want(&mut self, now: Now, wish: Wish) {
         let remote = wish.endpoints.remote;
-        let under_way = self.quick.values().any(|q| {
-            q.common.role == Role::Initiator
-                && q.state.name() != "Finished"
-                && wish.is_for(&q.common.selector, q.common.route.0.remote.ip())
-        });
-        let waiting = self.pending.iter().any(|p| p.wish.is_for(&wish.selector, remote));
-        if self.draining || under_way || waiting {
+        if self.draining {
             return self.forget_acquire(wish.acquire);
+        }
+        if self.join(&wish) {
+            // A later attempt at a rekey finds what came of the one under way.
+            return self.rekey_failed(now, wish.replaces);
         }
         let Some(policy) = self.core.policy.phase1_for(remote).map(Arc::clone) else {
             return self.cannot(now, &wish, Why::NoPolicy);
@@ -94,7 +92,7 @@ impl Endpoint {
         if let Some(phase1) = self.usable_phase1(remote, &policy.name) {
             return self.start_quick(now, phase1, wish);
         }
-        if !self.has_unestablished(remote)
+        if !self.is_calling(remote)
             && let Err(why) = self.begin_phase1(now, &policy, wish.endpoints.local, remote)
         {
             return self.cannot(now, &wish, why);
@@ -106,6 +104,29 @@ impl Endpoint {
         let deadline = now.mono + self.core.policy.timers.phase1_wait;
         self.core.out.timers.set(Timer::PendingGiveUp(id), deadline);
         self.pending.push(Pending { id, wish });
+    }
+
+    /// Whether the same traffic is being negotiated already. The kernel's wish is then answered together with that
+    /// negotiation, unless another of the kernel's is.
+    fn join(&mut self, wish: &Wish) -> bool {
+        let remote = wish.endpoints.remote;
+        let quick = self.quick.values_mut().find(|q| {
+            q.common.role == Role::Initiator
+                && q.state.name() != "Finished"
+                && wish.is_for(&q.common.selector, q.common.route.0.remote.ip())
+        });
+        let waiting = self.pending.iter_mut().find(|p| p.wish.is_for(&wish.selector, remote));
+        let slot = match (quick, waiting) {
+            (Some(quick), _) => &mut quick.common.acquire,
+            (None, Some(pending)) => &mut pending.wish.acquire,
+            (None, None) => return false,
+        };
+        if slot.is_none() {
+            *slot = wish.acquire;
+        } else if *slot != wish.acquire {
+            self.forget_acquire(wish.acquire);
+        }
+        true
     }
 
     /// Says that a wish cannot be fulfilled, and why.
@@ -130,7 +151,9 @@ impl Endpoint {
     /// Begins a quick mode under an ISAKMP SA.
     fn start_quick(&mut self, now: Now, id: Phase1Id, wish: Wish) {
         let number = self.core.out.number();
-        let Some(phase1) = self.phase1.get_mut(&id) else { return };
+        let Some(phase1) = self.phase1.get_mut(&id) else {
+            return self.cannot(now, &wish, Why::Phase1Failed);
+        };
         let Some(policy) =
             self.core.policy.phase2_for(&wish.selector, &phase1.common.policy.name).map(Arc::clone)
         else {
@@ -185,7 +208,7 @@ impl Endpoint {
 
     /// No phase 1 with this peer will come: what waited for it has failed.
     pub(super) fn fail_pending(&mut self, now: Now, remote: IpAddr) {
-        if self.has_unestablished(remote) {
+        if self.is_calling(remote) {
             return;
         }
         let (failed, waiting) = std::mem::take(&mut self.pending)
@@ -197,6 +220,30 @@ impl Endpoint {
             self.cannot(now, &wish, Why::Phase1Failed);
         }
         self.check_later(now);
+    }
+
+    /// After a reload: what waits for a phase 1 under an unchanged part of the policy goes on waiting.
+    pub(super) fn keep_pending(&mut self, now: Now) {
+        for Pending { id, mut wish } in std::mem::take(&mut self.pending) {
+            let policy = &self.core.policy;
+            let old = wish.connection.take();
+            wish.connection = old.as_ref().and_then(|c| policy.connections.iter().find(|n| *n == c)).cloned();
+            let is_kept = old.is_none() || wish.connection.is_some();
+            if is_kept && self.is_calling(wish.endpoints.remote) {
+                self.pending.push(Pending { id, wish });
+            } else {
+                self.core.out.timers.clear(Timer::PendingGiveUp(id));
+                self.cannot(now, &wish, Why::PolicyGone);
+            }
+        }
+    }
+
+    /// Ends every wait, because we end.
+    pub(super) fn drop_pending(&mut self) {
+        for Pending { id, wish } in std::mem::take(&mut self.pending) {
+            self.core.out.timers.clear(Timer::PendingGiveUp(id));
+            self.forget_acquire(wish.acquire);
+        }
     }
 
     /// A wish has waited long enough.

@@ -17,8 +17,8 @@ use crate::wire::registry::ExchangeType;
 
 /// How often a stranger at one address is worth a line in the log.
 const COMPLAINT_SPACING: Duration = Duration::from_secs(5);
-/// Addresses remembered for that.
-const MAX_COMPLAINTS: usize = 1024;
+/// Addresses remembered for that, besides those that the policy names. More of them are not heard for a while.
+const MAX_COMPLAINTS: usize = 64;
 
 /// Exchanges of one address that have come to message 3 and have proved nothing, at most.
 const MAX_UNPROVED_PER_ADDRESS: usize = 32;
@@ -29,6 +29,7 @@ pub(super) struct Before {
     id: Phase1Id,
     cookies: CookiePair,
     remote: IpAddr,
+    role: Role,
     was_established: bool,
 }
 
@@ -38,6 +39,7 @@ impl Before {
             id: phase1.common.id,
             cookies: phase1.common.cookies,
             remote: phase1.common.addresses.remote.ip(),
+            role: phase1.common.role,
             was_established: phase1.established().is_some(),
         }
     }
@@ -71,7 +73,7 @@ impl Endpoint {
             return self.known(now, id, meta, header, bytes);
         }
         if header.exchange == ExchangeType::INFORMATIONAL && !header.flags.is_encrypted() {
-            return self.unauthenticated_information(now, meta, bytes);
+            return self.unauthenticated_information(meta, bytes);
         }
         match self.by_cookies.get(&awaiting).copied() {
             // Our own message 1, sent back, has no responder cookie.
@@ -111,7 +113,7 @@ impl Endpoint {
         }
         let digest = digest(&self.core.provider, bytes);
         let received = Received { meta, header, datagram: bytes, digest: &digest };
-        let may_complain = self.may_complain(now.mono, remote);
+        let may_complain = self.may_complain(now.mono, remote, policy.remote.is_some());
         let mut ctx = self.core.context(now);
         match self.half_open.admit(cookies, &policy, received, may_complain, &mut ctx) {
             Admission::Answered => Ok(()),
@@ -126,14 +128,14 @@ impl Endpoint {
     }
 
     /// Whether a refused stranger at this address may cause a line in the log and a notify.
-    fn may_complain(&mut self, now: Instant, remote: IpAddr) -> bool {
+    fn may_complain(&mut self, now: Instant, remote: IpAddr, is_named: bool) -> bool {
         if self.complaints.get(&remote).is_some_and(|last| now.saturating_since(*last) < COMPLAINT_SPACING) {
             return false;
         }
         if self.complaints.len() >= MAX_COMPLAINTS {
             self.complaints.retain(|_, last| now.saturating_since(*last) < COMPLAINT_SPACING);
         }
-        self.complaints.len() < MAX_COMPLAINTS
+        is_named || self.complaints.len() < MAX_COMPLAINTS
     }
 
     /// Message 3 of a stranger who has our cookie.
@@ -184,7 +186,7 @@ impl Endpoint {
             }
             ExchangeType::QUICK_MODE | ExchangeType::INFORMATIONAL if !header.flags.is_encrypted() => {
                 if header.exchange == ExchangeType::INFORMATIONAL {
-                    return self.unauthenticated_information(now, meta, bytes);
+                    return self.unauthenticated_information(meta, bytes);
                 }
                 Err(Why::Encryption { expected: true }.into())
             }
@@ -196,7 +198,7 @@ impl Endpoint {
             ExchangeType::QUICK_MODE | ExchangeType::INFORMATIONAL => {
                 let Some(phase1) = self.phase1.get(&id) else { return Err(Why::UnknownCookies.into()) };
                 if phase1.established().is_none() {
-                    return self.too_early(now, id, received);
+                    return self.too_early(id, received);
                 }
                 if header.exchange == ExchangeType::QUICK_MODE {
                     self.quick_mode(now, id, received)
@@ -209,7 +211,7 @@ impl Endpoint {
     }
 
     /// A message under an ISAKMP SA that is not established: held for the moment that a job takes, if it will be.
-    fn too_early(&mut self, now: Now, id: Phase1Id, received: Received<'_>) -> Result<(), Reject> {
+    fn too_early(&mut self, id: Phase1Id, received: Received<'_>) -> Result<(), Reject> {
         let Some(phase1) = self.phase1.remove(&id) else { return Err(Why::UnknownCookies.into()) };
         let state = phase1.state.name();
         if phase1.is_about_to_be_established() {
@@ -220,7 +222,7 @@ impl Endpoint {
         self.phase1.insert(id, phase1);
         match notify {
             Some(notify) => {
-                self.note_refusal(now, id, notify);
+                self.note_refusal(id, notify, true);
                 Ok(())
             }
             None => Err(Why::UnexpectedMessage { state }.into()),
@@ -248,11 +250,11 @@ impl Endpoint {
         phase1: Option<Phase1>,
         handled: Handled,
     ) -> Result<(), Reject> {
-        let Before { id, cookies, remote, was_established } = before;
+        let Before { id, cookies, remote, role, was_established } = before;
         let Some(mut phase1) = phase1 else {
             self.by_cookies.remove(&cookies);
             let why = if let Handled::Ended(why) = handled { why } else { Why::Requested };
-            self.phase1_ended(now, id, remote, &why);
+            self.phase1_ended(now, id, role, remote, &why);
             return Ok(());
         };
         if phase1.common.cookies != cookies {
@@ -280,11 +282,13 @@ impl Endpoint {
         refusal.map_or(Ok(()), Err)
     }
 
-    /// A message of an exchange under way was refused: the reason is told once, and again if the exchange fails.
+    /// A message of an exchange under way was refused: a new reason is told, but few in all, and the last again if the
+    /// exchange fails.
     fn note_message_refused(&mut self, phase1: &mut Phase1, why: &Why) {
-        let known = phase1.common.hint.as_ref().is_some_and(|hint| hint == why);
-        if why.severity() > Severity::Noise && phase1.established().is_none() && !known {
-            phase1.common.hint = Some(why.clone());
+        if why.severity() > Severity::Noise
+            && phase1.established().is_none()
+            && phase1.common.note(why.clone(), true)
+        {
             let event = Event::Phase1(phase1.common.reference(), Phase1Event::MessageRefused(why.clone()));
             self.core.out.event(event);
         }

@@ -35,7 +35,6 @@ impl Endpoint {
     /// is on its way; peers answer with cookies of their own making, so the address is all there is to go by.
     pub(super) fn unauthenticated_information(
         &mut self,
-        now: Now,
         meta: DatagramMeta,
         bytes: &[u8],
     ) -> Result<(), Reject> {
@@ -50,7 +49,7 @@ impl Endpoint {
                         .find(|p| p.established().is_none() && p.common.role == Role::Initiator);
                     if let Some(id) = waiting.map(|p| p.common.id).filter(|_| notify.message_type.is_error())
                     {
-                        self.note_refusal(now, id, notify.message_type);
+                        self.note_refusal(id, notify.message_type, false);
                         return Ok(());
                     }
                 }
@@ -66,14 +65,12 @@ impl Endpoint {
         Err(refusal.into())
     }
 
-    /// Notes, once an exchange, that the peer seems to refuse it. Nothing else changes.
-    pub(super) fn note_refusal(&mut self, _now: Now, id: Phase1Id, notify: NotifyMessageType) {
+    /// Notes that the peer seems to refuse an exchange. Nothing else changes.
+    pub(super) fn note_refusal(&mut self, id: Phase1Id, notify: NotifyMessageType, is_proved: bool) {
         let Some(phase1) = self.phase1.get_mut(&id) else { return };
-        let hint = Why::PeerNotified(notify);
-        if phase1.common.hint.as_ref() == Some(&hint) {
+        if !phase1.common.note(Why::PeerNotified(notify), is_proved) {
             return;
         }
-        phase1.common.hint = Some(hint);
         let offer = Box::new(proposal1::offer_text(&phase1.common.policy));
         let event = Phase1Event::PeerRefused { notify, offer, authenticated: false };
         self.core.out.event(Event::Phase1(phase1.common.reference(), event));
@@ -124,6 +121,12 @@ impl Endpoint {
             NotifyMessageType::R_U_THERE => return self.answer_dpd(now, id, notify),
             // Hearing of the peer is all that an answer is for.
             NotifyMessageType::R_U_THERE_ACK => return,
+            refused if refused.is_about_authentication() && self.is_fresh(id) => {
+                // The peer does not take our message 6: what we think established, it has given up.
+                let why = Why::PeerNotified(refused);
+                self.fail_established(now, id, &why);
+                return;
+            }
             _ => {}
         }
         // The notify names no exchange. When only one can be meant, it is meant.
@@ -147,6 +150,20 @@ impl Endpoint {
                 let event = Phase1Event::Notify { notify, protocol, authenticated: true };
                 self.core.out.event(Event::Phase1(phase1.common.reference(), event));
             }
+        }
+    }
+
+    /// Whether we have answered with message 6, and nothing came of the SA yet.
+    fn is_fresh(&self, id: Phase1Id) -> bool {
+        self.phase1.get(&id).is_some_and(|p| p.common.role == Role::Responder)
+            && self.pairs.values().all(|p| p.phase1.id != id)
+    }
+
+    fn fail_established(&mut self, now: Now, id: Phase1Id, why: &Why) {
+        if let Some(phase1) = self.phase1.get(&id) {
+            let (name, remote) = (phase1.common.policy.name.clone(), phase1.common.addresses.remote.ip());
+            self.remove_phase1(now, id, why, Phase1Event::Failed(why.clone()));
+            self.fail(now, name, remote, why.to_string());
         }
     }
 

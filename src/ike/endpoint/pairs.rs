@@ -138,6 +138,7 @@ impl Endpoint {
         }
         let Some(pair) = self.forget_pair(id) else { return };
         pair.event(&mut self.core.context(now), Phase2Event::Expired(pair.inbound));
+        self.rekey_failed(now, pair.replaces);
         self.check_later(now);
     }
 
@@ -146,6 +147,7 @@ impl Endpoint {
         let Some(pair) = self.forget_pair(id) else { return };
         let event = Phase2Event::Deleted { pair: (pair.inbound, pair.outbound), by_peer };
         pair.event(&mut self.core.context(now), event);
+        self.rekey_failed(now, pair.replaces);
     }
 
     fn forget_pair(&mut self, id: PairId) -> Option<Pair> {

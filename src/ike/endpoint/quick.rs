@@ -14,7 +14,7 @@ use crate::ike::nat_traversal::Nat;
 use crate::ike::phase2::{self, Common, Handled, PairId, PeerRequest, Quick, QuickId};
 use crate::ike::policy::{Connection, Phase2Policy};
 use crate::ike::proposal::phase2::{Encapsulation, select};
-use crate::sadb::{KernelError, Mode, Prefix, Protocol, Reply, SaId, Selector};
+use crate::sadb::{KernelError, Mode, Prefix, Protocol, Reply, SaId, Selector, Spi};
 use crate::time::Now;
 use crate::wire::header::MessageId;
 use crate::wire::payload::Identification;
@@ -227,6 +227,11 @@ impl Endpoint {
         };
         common.policy = Arc::clone(policy);
         let selection = select(&opened.sa, policy, common.encapsulation);
+        if let Ok(selection) = &selection
+            && self.is_taken(selection.algorithms.protocol, remote, selection.peer_spi)
+        {
+            return Err(Box::new((common.reference(), Why::ForeignSpi)));
+        }
         let ctx = self.core.context(now);
         match selection {
             Err(mismatch) => {
@@ -238,6 +243,15 @@ impl Endpoint {
                 Err(why) => Err(Box::new((common.reference(), why))),
             },
         }
+    }
+
+    /// Whether an SPI at that address is another pair's: its SA would be taken for ours, and deleted with ours.
+    fn is_taken(&self, protocol: Protocol, dst: IpAddr, spi: Spi) -> bool {
+        self.by_sa.contains_key(&SaId { protocol, dst, spi })
+            || self
+                .quick
+                .values()
+                .any(|q| q.state.peer_spi() == Some(spi) && q.common.route.0.remote.ip() == dst)
     }
 
     /// The connection for exactly this traffic with this peer.

@@ -50,6 +50,7 @@ impl Endpoint {
             nat: None,
             initial_contact: self.is_first_contact(policy, remote),
             hint: None,
+            told: 0,
             attempts: 0,
         };
         let mut ctx = self.core.context(now);
@@ -154,10 +155,12 @@ impl Endpoint {
     }
 
     /// An exchange has ended without an SA (its event is out already).
-    pub(super) fn phase1_ended(&mut self, now: Now, id: Phase1Id, remote: IpAddr, why: &Why) {
+    pub(super) fn phase1_ended(&mut self, now: Now, id: Phase1Id, role: Role, remote: IpAddr, why: &Why) {
         self.count("phase 1 failed");
         self.forget_phase1(id, remote);
-        self.last_begun.remove(&remote);
+        if role == Role::Initiator {
+            self.last_begun.remove(&remote);
+        }
         let name = self.core.policy.phase1_for(remote).map_or_else(|| remote.to_string(), |p| p.name.clone());
         self.fail(now, name, remote, why.to_string());
         self.fail_pending(now, remote);
@@ -209,16 +212,17 @@ impl Endpoint {
         self.core.out.event(Event::Phase1(phase1.common.reference(), event));
         let remote = phase1.common.addresses.remote.ip();
         if phase1.established().is_none() {
-            self.phase1_ended(now, id, remote, why);
+            self.phase1_ended(now, id, phase1.common.role, remote, why);
         } else {
             self.forget_phase1(id, remote);
             self.fail_pending(now, remote);
         }
     }
 
-    /// Whether an exchange with this address is still on its way.
-    pub(super) fn has_unestablished(&self, remote: IpAddr) -> bool {
-        self.phase1_with(remote).any(|p| p.established().is_none())
+    /// Whether an exchange of ours with this address is on its way. What somebody there has begun has proved nothing yet
+    /// and holds nobody up.
+    pub(super) fn is_calling(&self, remote: IpAddr) -> bool {
+        self.phase1_with(remote).any(|p| p.common.role == Role::Initiator && p.established().is_none())
     }
 
     /// Tells the peer that an ISAKMP SA goes, and removes it.

@@ -1,12 +1,14 @@
 //! Deadlines that have passed.
 
+use std::sync::Arc;
+
 use super::{Endpoint, PHASE1_SPACING};
 use crate::ike::dpd::{Probe, RETRY};
 use crate::ike::error::Why;
 use crate::ike::event::{Event, Phase1Event, Phase1Id, Phase2Event};
 use crate::ike::exchange::Again;
 use crate::ike::phase1::{Phase1, State, restart};
-use crate::ike::phase2::{QuickId, State as QuickState};
+use crate::ike::phase2::{Pair, QuickId, State as QuickState};
 use crate::ike::timer::Timer;
 use crate::time::Now;
 use crate::wire::natt::KEEPALIVE;
@@ -89,7 +91,7 @@ impl Endpoint {
         let (remote, local) = (phase1.common.addresses.remote.ip(), phase1.common.addresses.local.ip());
         let needed = self.pairs.values().any(|p| p.outbound.dst == remote);
         let replaced = phase1.established().is_none_or(|sa| sa.replaced);
-        if replaced || !needed || self.has_unestablished(remote) || self.draining {
+        if replaced || !needed || self.is_calling(remote) || self.draining {
             return;
         }
         let (policy, reference) = (phase1.common.policy.clone(), phase1.common.reference());
@@ -115,8 +117,16 @@ impl Endpoint {
     }
 
     fn probe(&mut self, now: Now, id: Phase1Id) {
+        let Some(phase1) = self.phase1.get(&id) else { return };
+        let (remote, policy) = (phase1.common.addresses.remote.ip(), Arc::clone(&phase1.common.policy));
+        let newest = self.usable_phase1(remote, &policy.name);
         let Some((common, sa)) = self.phase1.get_mut(&id).and_then(|p| p.established_mut()) else { return };
         let Some(delay) = common.policy.dpd_delay else { return };
+        if newest != Some(id) {
+            // The peer may have forgotten this one; whether it lives, the newer one tells.
+            self.core.out.timers.set(Timer::DeadPeer(id), now.mono + delay);
+            return;
+        }
         match sa.dead_peer.probe(now.mono, delay) {
             Probe::Later(at) => self.core.out.timers.set(Timer::DeadPeer(id), at),
             Probe::Ask(sequence) => {
@@ -124,10 +134,11 @@ impl Endpoint {
                 self.ask_dpd(now, id, sequence);
             }
             Probe::Dead => {
-                let remote = common.addresses.remote.ip();
-                let policy = common.policy.name.clone();
-                self.fail(now, policy, remote, Why::PeerDead.to_string());
-                let pairs: Vec<_> = self.pairs.values().filter(|p| p.phase1.id == id).map(|p| p.id).collect();
+                let peer_id = sa.peer_id.clone();
+                self.fail(now, policy.name.clone(), remote, Why::PeerDead.to_string());
+                // Also those that were made under an older ISAKMP SA with it.
+                let is_dead = |p: &&Pair| p.outbound.dst == remote && p.peer_id.is_same(&peer_id);
+                let pairs: Vec<_> = self.pairs.values().filter(is_dead).map(|p| p.id).collect();
                 for pair in pairs {
                     self.drop_pair(now, pair, false);
                 }

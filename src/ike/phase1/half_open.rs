@@ -107,6 +107,14 @@ impl HalfOpenTable {
         }
     }
 
+    /// Forgets every entry but those under a policy that is to be kept.
+    pub(in crate::ike) fn retain(&mut self, keep: impl Fn(&Phase1Policy) -> bool) {
+        let gone = self.entries.iter().filter(|(_, entry)| !keep(&entry.policy));
+        for cookies in gone.map(|(cookies, _)| *cookies).collect::<Vec<_>>() {
+            self.remove(&cookies);
+        }
+    }
+
     /// Forgets what is older than its time. Gives the time of the next one.
     pub(in crate::ike) fn expire(&mut self, now: Instant) -> Option<Instant> {
         while let Some((_, (cookies, until))) = self.by_age.first_key_value() {

@@ -50,6 +50,7 @@ pub(super) fn accept_ke(
         nat: None,
         initial_contact: false,
         hint: None,
+        told: 0,
         attempts: 1,
     };
     let secret = suite.group.secret(ctx.random).map_err(|_| Why::NoRandom)?;

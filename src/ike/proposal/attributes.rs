@@ -45,7 +45,10 @@ impl Attributes {
         // Longer than 2^32 - 1: as long as can be said (peers do send such values).
         let duration = u32::try_from(number).unwrap_or(u32::MAX);
         match life_type {
+            Some(1) if duration == 0 => self.fault = Some((kind, "is no time at all")),
             Some(1) => self.seconds = Some(duration),
+            // Some peers mean "no limit" by it.
+            Some(2) if duration == 0 => self.kilobytes = None,
             Some(2) => self.kilobytes = Some(duration),
             _ => self.fault = Some((kind, "has no life type before it")),
         }
@@ -72,5 +75,23 @@ impl Attributes {
     /// The first class that is not in `known`.
     pub(super) fn unknown(&self, known: &[u16]) -> Option<u16> {
         self.values.iter().map(|(k, _)| *k).find(|k| !known.contains(k))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIFE: LifeClasses = LifeClasses { life_type: 1, duration: 2 };
+
+    fn life(life_type: u16, duration: u32) -> Attributes {
+        Attributes::read(&[Attribute::short(1, life_type), Attribute::from_u32(2, duration)], LIFE)
+    }
+
+    #[test]
+    fn no_seconds_are_a_fault_and_no_kilobytes_are_no_limit() {
+        assert!(life(1, 0).fault.is_some());
+        assert_eq!((life(2, 0).kilobytes, life(2, 0).fault), (None, None));
+        assert_eq!((life(1, 60).seconds, life(2, 60).kilobytes), (Some(60), Some(60)));
     }
 }

@@ -89,7 +89,8 @@ pub struct Selection2 {
 pub fn offer(policy: &Phase2Policy, encapsulation: Encapsulation, spi: Spi) -> SecurityAssociation {
     let protocol = policy.transforms.first().map_or(Protocol::Esp, |t| t.protocol);
     let same = policy.transforms.iter().filter(|t| t.protocol == protocol);
-    let transforms = (1u8..).zip(same).map(|(n, t)| emit_transform(n, t, policy, encapsulation)).collect();
+    let transforms =
+        (1..=u8::MAX).zip(same).map(|(n, t)| emit_transform(n, t, policy, encapsulation)).collect();
     let spi = spi.octets().to_vec();
     SecurityAssociation::ipsec(vec![Proposal {
         number: 1,
@@ -255,8 +256,13 @@ fn compare(
         format!("{ours_s} s"),
         &policy.seconds.at,
     );
+    let mut kilobytes = read.kilobytes;
     if let (Some(bounds), Some(theirs)) = (&policy.kilobytes, read.kilobytes) {
-        let fits = bounds.value.judge(theirs) != Verdict::Refuse;
+        let verdict = bounds.value.judge(theirs);
+        let fits = verdict != Verdict::Refuse;
+        if let Verdict::UseOurs(ours) = verdict {
+            kilobytes = Some(ours);
+        }
         c.expect(
             fits,
             "SA_LIFE_DURATION",
@@ -280,7 +286,7 @@ fn compare(
                 encapsulation,
                 pfs: pfs.flatten(),
                 seconds,
-                kilobytes: read.kilobytes,
+                kilobytes,
             },
             peer_spi,
             claim_seconds,

@@ -52,4 +52,15 @@ impl NotifyMessageType {
     pub const fn is_error(self) -> bool {
         self.0 != 0 && self.0 < Self::CONNECTED.0
     }
+
+    /// Whether it can only mean that the sender does not believe who we say we are.
+    pub const fn is_about_authentication(self) -> bool {
+        matches!(
+            self,
+            Self::INVALID_CERTIFICATE
+                | Self::INVALID_CERT_AUTHORITY
+                | Self::AUTHENTICATION_FAILED
+                | Self::INVALID_SIGNATURE
+        )
+    }
 }
