@@ -1,7 +1,7 @@
 //! Two endpoints, two kernels of memory and a network, on virtual time and seeded: every run can be repeated.
 
-mod fuzz_corpus;
 mod edges;
+mod fuzz_corpus;
 mod net;
 mod pair;
 mod policy;

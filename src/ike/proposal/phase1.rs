@@ -51,7 +51,8 @@ pub struct Selection1 {
 
 /// Everything `policy` allows, as an initiator offers it.
 pub fn offer(policy: &Phase1Policy) -> SecurityAssociation {
-    let transforms = (1..=u8::MAX).zip(&policy.transforms).map(|(number, t)| emit_transform(number, t)).collect();
+    let transforms =
+        (1..=u8::MAX).zip(&policy.transforms).map(|(number, t)| emit_transform(number, t)).collect();
     SecurityAssociation::ipsec(vec![Proposal {
         number: 1,
         protocol: ProtocolId::ISAKMP,
