@@ -345,3 +345,21 @@ fn the_scanner_sees_a_copy() {
     let other = sample("ike::keys", &lines.replace("b(5)", "b(6)"));
     assert_eq!(copies(&[one(), other]).len(), 0);
 }
+
+/// A page that says which test prevents what must not outlive the test.
+#[test]
+fn the_tests_that_the_pages_name_exist() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = fs::read_to_string(root.join("docs/past-vulnerabilities.md")).expect("the page is there");
+    let hostile = fs::read_dir(root.join("tests/hostile")).expect("tests/hostile can be listed");
+    let tests: String = hostile
+        .map(|entry| entry.expect("tests/hostile can be listed").path())
+        .filter(|path| path.extension().is_some_and(|e| e == "rs"))
+        .map(|path| fs::read_to_string(path).expect("a test is text"))
+        .collect();
+    let named: Vec<&str> =
+        page.split('`').filter(|word| word.starts_with("sec_") && !word.contains('*')).collect();
+    assert!(named.len() > 20, "{named:?}");
+    let gone: Vec<_> = named.iter().filter(|name| !tests.contains(&format!("fn {name}()"))).collect();
+    assert!(gone.is_empty(), "docs/past-vulnerabilities.md names tests that are gone: {gone:?}");
+}
