@@ -48,6 +48,22 @@ fn was_failed(gateway: &Gateway, id: AcquireId) -> bool {
 }
 
 #[test]
+fn a_replacement_of_phase_1_that_fails_is_tried_again_in_time() {
+    let life = |side: Side| Side { phase1_seconds: 1000, phase2_seconds: 5000, ..side };
+    let mut pair = up(life(Side::a()), life(Side::b()));
+    pair.run_for(Duration::from_secs(780));
+    pair.net.filter = Some(|_, _| true);
+    pair.run_for(Duration::from_secs(110));
+    let failed = pair.a.count(|e| matches!(e, Event::Phase1(_, Phase1Event::Failed(_))));
+    assert!(failed >= 1, "the network was gone while it was replaced");
+    assert_eq!(pair.a.phase1_established(), 1);
+    // The responder would begin one of its own a little later; here it does not get through.
+    pair.net.filter = Some(|_, d| d.local.ip() == B && d.bytes[8..16] == [0; 8]);
+    pair.run_for(Duration::from_secs(105));
+    assert!(pair.a.phase1_established() >= 2, "before the old one expired");
+}
+
+#[test]
 fn a_reload_does_not_forget_what_waits_for_a_phase_1() {
     let mut pair = Pair::fine(Side::a(), Side::b());
     let wish = pair.acquire();

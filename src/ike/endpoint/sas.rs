@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::datagrams::Before;
 use super::{Endpoint, PHASE1_SPACING};
@@ -16,6 +17,9 @@ use crate::ike::timer::Timer;
 use crate::sadb::AddressPair;
 use crate::time::Now;
 use crate::wire::header::CookiePair;
+
+/// How soon a failed replacement of an ISAKMP SA is tried again.
+const REKEY_RETRY: Duration = Duration::from_secs(30);
 
 impl Endpoint {
     /// Begins a phase 1 with `remote`.
@@ -160,6 +164,11 @@ impl Endpoint {
         self.forget_phase1(id, remote);
         if role == Role::Initiator {
             self.last_begun.remove(&remote);
+            // It may have been to replace an SA that still lives: there is time for another attempt.
+            let living = self.phase1_with(remote).filter(|p| p.established().is_some()).map(|p| p.common.id);
+            for old in living.collect::<Vec<_>>() {
+                self.core.out.timers.set(Timer::Phase1Rekey(old), now.mono + REKEY_RETRY);
+            }
         }
         let name = self.core.policy.phase1_for(remote).map_or_else(|| remote.to_string(), |p| p.name.clone());
         self.fail(now, name, remote, why.to_string());
