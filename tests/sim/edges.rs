@@ -64,6 +64,21 @@ fn a_replacement_of_phase_1_that_fails_is_tried_again_in_time() {
 }
 
 #[test]
+fn a_stream_without_a_configuration_is_a_line_in_the_log_now_and_then() {
+    let mut pair = Pair::fine(Side::a(), Side::b());
+    let policy = Policy { phase1: Vec::new(), ..Side::a().policy() };
+    reload(&mut pair.a, pair.now, policy);
+    for _ in 0..400 {
+        pair.acquire();
+        pair.run_for(Duration::from_millis(100));
+    }
+    let told = pair.a.count(|e| matches!(e, Event::CannotConnect { why: Why::NoPolicy, .. }));
+    assert_eq!(told, 2, "forty seconds, thirty between two of them");
+    let answered = pair.a.kernel.requests().iter().filter(|(_, r)| matches!(r, Request::AcquireFailed(_)));
+    assert_eq!(answered.count(), 400, "the kernel has its answer every time");
+}
+
+#[test]
 fn a_reload_does_not_forget_what_waits_for_a_phase_1() {
     let mut pair = Pair::fine(Side::a(), Side::b());
     let wish = pair.acquire();

@@ -17,10 +17,17 @@ pub(super) fn render(event: &Event) -> Vec<Line> {
         Event::Queued { connection, remote } => {
             debug(format!("exchange_establish: {} waits for a phase 1 with {remote}", connection.name))
         }
-        Event::CannotConnect { selector, remote, why } => vec![
-            error(format!("exchange_establish_p2: no configuration for peer \"{remote}\"")),
-            error(format!("{} cannot be negotiated with {remote}: {why}", traffic(selector))),
-        ],
+        Event::CannotConnect { selector, remote, why } => {
+            let text = format!("{} cannot be negotiated with {remote}: {why}", traffic(selector));
+            match why {
+                Why::NoPolicy => {
+                    let known = format!("exchange_establish_p2: no configuration for peer \"{remote}\"");
+                    vec![error(known), error(text)]
+                }
+                why if why.severity() == Severity::Noise => debug(text),
+                _ => vec![error(text)],
+            }
+        }
         Event::Dropped { addresses, why, authenticated } => {
             let level = if *authenticated { Level::Warning } else { Level::Debug };
             let remote = addresses.remote;

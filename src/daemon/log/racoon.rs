@@ -14,10 +14,17 @@ pub(super) fn render(event: &Event) -> Vec<Line> {
         Event::Queued { remote, .. } => {
             info(format!("IPsec-SA request for {remote} queued due to no phase1 found."))
         }
-        Event::CannotConnect { selector, remote, why } => vec![
-            Line::new(Level::Error, format!("no configuration found for {remote}.")),
-            reason(format!("{} cannot be negotiated with {remote}: {why}", explain::traffic(selector))),
-        ],
+        Event::CannotConnect { selector, remote, why } => {
+            let text = format!("{} cannot be negotiated with {remote}: {why}", explain::traffic(selector));
+            match why {
+                Why::NoPolicy => {
+                    let known = format!("no configuration found for {remote}.");
+                    vec![Line::new(Level::Error, known), reason(text)]
+                }
+                why if why.severity() == Severity::Noise => vec![Line::new(Level::Debug, text)],
+                _ => vec![reason(text)],
+            }
+        }
         Event::Dropped { addresses, why, authenticated } => {
             let level = if *authenticated { Level::Warning } else { Level::Debug };
             let text = format!("message from {} dropped: {why}", At(addresses.remote));

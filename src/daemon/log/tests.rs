@@ -264,3 +264,21 @@ fn the_end_is_said_in_both_dialects() {
     assert_eq!(text(Dialect::Isakmpd, &Notice::Signal(15)), ["isakmpd: shutting down..."]);
     assert_eq!(text(Dialect::Isakmpd, &Notice::Stopped), ["isakmpd: exit"]);
 }
+
+#[test]
+fn only_a_peer_without_a_configuration_is_said_to_have_none() {
+    let cannot = |why| Event::CannotConnect {
+        selector: phase2(Role::Initiator).selector,
+        remote: [10, 99, 0, 2].into(),
+        why,
+    };
+    for dialect in [Dialect::Racoon, Dialect::Isakmpd] {
+        let told = |why, level| written(dialect, &cannot(why), level).join("\n");
+        assert!(told(Why::NoPolicy, Level::Error).contains("no configuration"));
+        let timed_out = told(Why::Phase1TimedOut, Level::Error);
+        assert!(timed_out.contains("no ISAKMP SA came up in time"), "{timed_out}");
+        assert!(!timed_out.contains("no configuration"), "{timed_out}");
+        assert_eq!(told(Why::TooSoon, Level::Info), "", "every waiting packet may cause it");
+        assert!(told(Why::TooSoon, Level::Debug).contains("two minutes ago"));
+    }
+}

@@ -134,11 +134,14 @@ impl Endpoint {
         self.forget_acquire(wish.acquire);
         self.rekey_failed(now, wish.replaces);
         let (selector, remote) = (wish.selector, wish.endpoints.remote);
-        if why != Why::TooSoon && why != Why::Phase1Failed {
-            let name = wish.connection.as_ref().map_or_else(|| selector.to_string(), |c| c.name.clone());
-            self.fail(now, name, remote, why.to_string());
+        let name = wish.connection.as_ref().map_or_else(|| selector.to_string(), |c| c.name.clone());
+        // Every packet that finds no SA asks anew: the same answer is told once in a while.
+        if !self.has_failed_lately(now, &name, &why) {
+            if why != Why::TooSoon && why != Why::Phase1Failed {
+                self.fail(now, name, remote, why.to_string());
+            }
+            self.core.out.event(Event::CannotConnect { selector, remote, why });
         }
-        self.core.out.event(Event::CannotConnect { selector, remote, why });
         self.check_later(now);
     }
 

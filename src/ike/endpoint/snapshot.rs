@@ -1,8 +1,10 @@
 //! Everything the endpoint holds, for `status` commands.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use super::Endpoint;
+use crate::ike::error::Why;
 use crate::ike::nat_traversal::Nat;
 use crate::ike::phase1::Phase1;
 use crate::ike::phase2::{Pair, PairStage, Quick};
@@ -12,6 +14,9 @@ use crate::time::{Instant, Now};
 
 /// Failures remembered.
 const MAX_FAILURES: usize = 64;
+
+/// How long the same failure of the same connection is not told again.
+const REPEAT_AFTER: Duration = Duration::from_secs(30);
 
 /// The last failure of one peer or connection.
 #[derive(Clone, Debug)]
@@ -30,6 +35,13 @@ impl Endpoint {
             self.failures.pop_front();
         }
         self.failures.push_back(Failure { name, remote, at: now.mono, reason });
+    }
+
+    /// Whether this very failure was remembered, and so told, a short time ago.
+    pub(super) fn has_failed_lately(&self, now: Now, name: &str, why: &Why) -> bool {
+        let reason = why.to_string();
+        let is_recent = |f: &Failure| now.mono.saturating_since(f.at) < REPEAT_AFTER;
+        self.failures.iter().any(|f| f.name == name && f.reason == reason && is_recent(f))
     }
 
     /// Everything it holds.
@@ -71,7 +83,7 @@ impl Endpoint {
             peer_id: sa.map(|sa| sa.peer_id.clone()),
             age: now.mono.saturating_since(common.begun.mono),
             established: sa.map(|sa| now.mono.saturating_since(sa.at)),
-            lifetime: sa.map(|sa| std::time::Duration::from_secs(sa.algorithms.seconds.into())),
+            lifetime: sa.map(|sa| Duration::from_secs(sa.algorithms.seconds.into())),
             nat: (local, remote),
             phase2: quick.count() + pairs.count(),
         }
