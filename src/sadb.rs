@@ -9,10 +9,10 @@ use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU64;
 use std::time::Duration;
 
-pub use policy::{Direction, FlowAction, FlowPolicy, Level, SecurityRule};
+pub use policy::{Direction, FlowAction, FlowPolicy, Level, SadbIdentity, SecurityRule};
 pub use request::{
-    AcquireId, Capabilities, DumpKind, KernelError, KernelEvent, PolicyEntry, Reply, Request, RequestId,
-    SaState, SadbEntry,
+    AcquireId, Capabilities, DumpKind, KernelError, KernelEvent, KernelNotice, PolicyEntry, Reply, Request,
+    RequestId, SaState, SadbEntry,
 };
 
 use crate::crypto::alg::{CipherAlgorithm, HashAlgorithm};
@@ -237,6 +237,9 @@ pub struct UdpEncapsulation {
     pub local_port: u16,
     /// The peer's port as seen from here.
     pub remote_port: u16,
+    /// In transport mode, the addresses that both ends have on their own side of the NAT (NAT-OA, RFC 3947 section
+    /// 5.2), as far as they are known: checksums of what comes out were made with them.
+    pub original: Option<Endpoints>,
 }
 
 /// A cipher with its key length in bits, without salt.
@@ -270,6 +273,17 @@ impl AuthSpec {
     }
 }
 
+/// A compression algorithm of IPComp (RFC 3173).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Compression {
+    /// Proprietary, named by an OUI.
+    Oui,
+    /// DEFLATE (RFC 2394).
+    Deflate,
+    /// LZS (RFC 2395).
+    Lzs,
+}
+
 /// The key and algorithm part of one SA.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct SaKeys {
@@ -281,6 +295,8 @@ pub struct SaKeys {
     pub auth: Option<AuthSpec>,
     /// Its key.
     pub auth_key: Secret<Vec<u8>>,
+    /// The compression of IPComp; `None` with ESP and AH.
+    pub compression: Option<Compression>,
 }
 
 /// One SA, as a kernel is given it.
@@ -310,6 +326,8 @@ pub struct SaParams {
     pub reqid: u32,
     /// The traffic that was negotiated, seen from us for both halves.
     pub selector: Selector,
+    /// Who is at our end and at the peer's, for kernels whose policies choose an SA by that (OpenBSD).
+    pub ids: Option<(SadbIdentity, SadbIdentity)>,
 }
 
 /// The two SAs of one quick mode. They are installed together or not at all.

@@ -90,7 +90,7 @@ impl Common {
 
     fn udp(&self) -> Option<UdpEncapsulation> {
         let AddressPair { local, remote } = self.route.0;
-        let udp = UdpEncapsulation { local_port: local.port(), remote_port: remote.port() };
+        let udp = UdpEncapsulation { local_port: local.port(), remote_port: remote.port(), original: None };
         self.encapsulation.udp.then_some(udp)
     }
 

@@ -15,7 +15,7 @@ pub use source::{SourceRef, Sourced};
 
 use crate::crypto::alg::{CipherAlgorithm, Group, HashAlgorithm};
 use crate::crypto::x509::{Certificate, Credential, TrustStore};
-use crate::sadb::{AuthSpec, FlowPolicy, Mode, Prefix, Protocol, Selector};
+use crate::sadb::{AuthSpec, FlowPolicy, Mode, Prefix, Protocol, SadbIdentity, Selector};
 
 /// Everything the core needs to know of the configuration. Replaced as a whole on reload.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -278,10 +278,14 @@ pub struct Connection {
     pub local: Option<IpAddr>,
     /// The peer's end; `None` for whoever comes.
     pub remote: Option<IpAddr>,
+    /// ESP or AH.
+    pub protocol: Protocol,
     /// Tunnel or transport.
     pub mode: Mode,
     /// The policy's request id, 0 for none.
     pub reqid: u32,
+    /// Who the kernel's flows say is at our end and at the peer's.
+    pub ids: Option<(SadbIdentity, SadbIdentity)>,
     /// When to negotiate.
     pub start: Start,
 }

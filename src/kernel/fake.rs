@@ -7,9 +7,9 @@ use std::time::Duration;
 use super::Kernel;
 use crate::crypto::default::provider;
 use crate::sadb::{
-    AcquireId, Capabilities, Direction, DumpKind, Endpoints, FlowPolicy, KernelError, KernelEvent, Mode,
-    PolicyEntry, Protocol, Reply, Request, RequestId, SaId, SaPair, SaParams, SaState, SadbEntry, Selector,
-    Spi,
+    AcquireId, AuthSpec, Capabilities, Direction, DumpKind, Endpoints, FlowPolicy, KernelError, KernelEvent,
+    Level, Mode, PolicyEntry, Protocol, Reply, Request, RequestId, SaId, SaPair, SaParams, SaState,
+    SadbEntry, SecurityRule, Selector, Spi,
 };
 use crate::time::UnixTime;
 
@@ -63,7 +63,9 @@ impl FakeKernel {
         let capabilities = Capabilities {
             name: "fake",
             ciphers: provider.ciphers.iter().map(|c| c.algorithm()).collect(),
-            hashes: provider.hashes.iter().map(|h| h.algorithm()).collect(),
+            auths: provider.hashes.iter().map(|h| AuthSpec::standard(h.algorithm())).collect(),
+            protocols: vec![Protocol::Esp, Protocol::Ah],
+            modes: vec![Mode::Tunnel, Mode::Transport],
             udp_encapsulation: true,
             flows: false,
         };
@@ -131,7 +133,13 @@ impl FakeKernel {
     pub fn acquire(&mut self, selector: Selector, endpoints: Endpoints) -> AcquireId {
         let id = AcquireId(self.next_acquire);
         self.next_acquire += 1;
-        self.inject(KernelEvent::Acquire { id, selector, endpoints, mode: Mode::Tunnel, reqid: 0 });
+        let rule = SecurityRule {
+            protocol: Protocol::Esp,
+            mode: Mode::Tunnel,
+            endpoints: Some(endpoints),
+            level: Level::Require,
+        };
+        self.inject(KernelEvent::Acquire { id, selector, endpoints, rules: vec![rule] });
         id
     }
 
@@ -203,6 +211,14 @@ impl FakeKernel {
                 Ok(Reply::Done)
             }
             Request::AcquireFailed(_) => Ok(Reply::Done),
+            Request::FlushSad(protocol) => {
+                self.sas.retain(|held| protocol.is_some_and(|p| held.params.protocol != p));
+                Ok(Reply::Done)
+            }
+            Request::FlushSpd => {
+                self.policies.clear();
+                Ok(Reply::Done)
+            }
             Request::Dump(DumpKind::Sad) => Ok(Reply::Sad(self.sas.iter().map(entry).collect())),
             Request::Dump(DumpKind::Spd) => {
                 Ok(Reply::Spd((1..).zip(&self.policies).map(policy_entry).collect()))

@@ -1,8 +1,9 @@
 //! Security policies: what the kernel does with a packet before it asks for an SA.
 
+use std::fmt;
 use std::net::IpAddr;
 
-use super::{Endpoints, Mode, Protocol, Selector};
+use super::{Endpoints, Mode, Prefix, Protocol, Selector};
 
 /// Which way packets go.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -48,6 +49,29 @@ pub enum FlowAction {
     Protect(Vec<SecurityRule>),
 }
 
+/// Who is at one end, in a kernel's words (RFC 2367 section 2.3.4).
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum SadbIdentity {
+    /// An address or a network: `192.0.2.1/32`.
+    Prefix(Prefix),
+    /// A host name.
+    Fqdn(String),
+    /// `user@host`.
+    UserFqdn(String),
+    /// A distinguished name, as text (OpenBSD alone).
+    Asn1Dn(String),
+}
+
+impl fmt::Display for SadbIdentity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            // With its length also for a host, as isakmpd writes it.
+            Self::Prefix(prefix) => write!(f, "{}/{}", prefix.address(), prefix.prefix_len()),
+            Self::Fqdn(text) | Self::UserFqdn(text) | Self::Asn1Dn(text) => f.write_str(text),
+        }
+    }
+}
+
 /// One entry of the security policy database (KAME: one SPD entry; OpenBSD: one flow).
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct FlowPolicy {
@@ -57,8 +81,10 @@ pub struct FlowPolicy {
     pub direction: Direction,
     /// What to do.
     pub action: FlowAction,
-    /// Identity texts for the dump of OpenBSD flows (`srcid`, `dstid`).
-    pub ids: Option<(String, String)>,
+    /// Who we are and who the peer has to be (`srcid`, `dstid` of OpenBSD's flows).
+    pub ids: Option<(SadbIdentity, SadbIdentity)>,
+    /// The place among the policies, in the kernel's own number; 0 is its default. A lower one is looked at first.
+    pub priority: u32,
 }
 
 impl FlowPolicy {

@@ -3,8 +3,10 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::{Endpoints, FlowPolicy, Mode, Protocol, SaId, SaPair, SaParams, Selector, Spi};
-use crate::crypto::alg::{CipherAlgorithm, HashAlgorithm};
+use super::{
+    AuthSpec, Endpoints, FlowPolicy, Mode, Protocol, SaId, SaPair, SaParams, SecurityRule, Selector, Spi,
+};
+use crate::crypto::alg::CipherAlgorithm;
 use crate::time::UnixTime;
 
 /// Names a request; the answer carries it back. Unique as long as the daemon runs.
@@ -52,6 +54,10 @@ pub enum Request {
     RemovePolicy(FlowPolicy),
     /// The negotiation that an ACQUIRE asked for has failed.
     AcquireFailed(AcquireId),
+    /// Remove all SAs, or all of one protocol, whoever made them: an operator asks for it.
+    FlushSad(Option<Protocol>),
+    /// Remove all policies, whoever made them: an operator asks for it.
+    FlushSpd,
     /// List SAs or policies.
     Dump(DumpKind),
 }
@@ -96,10 +102,8 @@ pub enum KernelEvent {
         selector: Selector,
         /// The tunnel's ends or the two hosts.
         endpoints: Endpoints,
-        /// Tunnel or transport.
-        mode: Mode,
-        /// The policy's request id, 0 for none.
-        reqid: u32,
+        /// What the policy wants, in its order; never empty. More than one is a bundle.
+        rules: Vec<SecurityRule>,
     },
     /// An SA reached its soft or hard lifetime; after a hard one it is gone.
     Expire {
@@ -108,6 +112,44 @@ pub enum KernelEvent {
         /// Hard: gone. Soft: still there.
         hard: bool,
     },
+    /// An SA that we had installed is not there any more, and it was neither we who took it away nor its lifetime: an
+    /// operator, another program, or a flush of everything.
+    Gone {
+        /// Which SA.
+        sa: SaId,
+    },
+    /// The policies of the kernel that are not ours: an operator has loaded them (setkey, `ip xfrm`). Said at the start
+    /// and each time they change; always the whole list.
+    Policies(Vec<PolicyEntry>),
+    /// Something an operator should know that answers no request.
+    Notice(KernelNotice),
+}
+
+/// What a kernel, or the way to it, has to say beyond answers.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum KernelNotice {
+    /// Messages were lost; everything is read again.
+    Overflow,
+    /// The way to the kernel is gone; it is opened again.
+    Lost(String),
+    /// The way to the kernel is there again, and everything has been read again.
+    Reopened,
+    /// A message that cannot be read was left out.
+    Malformed(String),
+    /// A request was not answered in time, and the next one goes on.
+    Unanswered(&'static str),
+}
+
+impl fmt::Display for KernelNotice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Overflow => f.write_str("messages of the kernel were lost; reading its SAs again"),
+            Self::Lost(why) => write!(f, "the kernel cannot be reached: {why}; trying again"),
+            Self::Reopened => f.write_str("the kernel can be reached again"),
+            Self::Malformed(why) => write!(f, "a message of the kernel cannot be read: {why}"),
+            Self::Unanswered(what) => write!(f, "the kernel has not answered {what} in time"),
+        }
+    }
 }
 
 /// Why a kernel refuses.
@@ -119,6 +161,8 @@ pub enum KernelError {
     TimedOut,
     /// The kernel lacks the named thing.
     Unsupported(&'static str),
+    /// An errno of another system, whose kernel is reached over a socket: its number and the name it has there.
+    Foreign(i32, &'static str),
     /// Nothing of that name.
     NoSuchSa,
     /// It exists already.
@@ -129,6 +173,7 @@ impl fmt::Display for KernelError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Errno(n) => write!(f, "{}", std::io::Error::from_raw_os_error(*n)),
+            Self::Foreign(number, name) => write!(f, "{name} (errno {number})"),
             Self::TimedOut => f.write_str("the kernel did not answer"),
             Self::Unsupported(what) => write!(f, "the kernel has no {what}"),
             Self::NoSuchSa => f.write_str("no such SA"),
@@ -146,8 +191,12 @@ pub struct Capabilities {
     pub name: &'static str,
     /// ESP ciphers.
     pub ciphers: Vec<CipherAlgorithm>,
-    /// ESP and AH authenticators.
-    pub hashes: Vec<HashAlgorithm>,
+    /// ESP and AH authenticators, with the truncations that the kernel computes.
+    pub auths: Vec<AuthSpec>,
+    /// IPsec protocols.
+    pub protocols: Vec<Protocol>,
+    /// Tunnel, transport.
+    pub modes: Vec<Mode>,
     /// Whether it takes ESP in UDP.
     pub udp_encapsulation: bool,
     /// Whether policies are flows (OpenBSD) that the daemon installs, not an SPD that the operator loads.

@@ -111,8 +111,10 @@ pub(crate) fn victim(group: Group) -> Policy {
             selector: Selector::between(net(VICTIM), net(peer)),
             local: Some(VICTIM),
             remote: Some(peer),
+            protocol: Protocol::Esp,
             mode: Mode::Tunnel,
             reqid: 0,
+            ids: None,
             start: Start::OnDemand,
         })
     };

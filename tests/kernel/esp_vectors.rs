@@ -76,6 +76,7 @@ impl Case {
             cipher_key: Secret::new(key),
             auth: Some(AuthSpec::standard(hash)),
             auth_key: Secret::new(octets(text("authkey"))),
+            compression: None,
         };
         Self {
             name,
@@ -115,7 +116,7 @@ impl Case {
         };
         for direction in [Direction::In, Direction::Out] {
             let action = FlowAction::Protect(vec![rule]);
-            let policy = FlowPolicy { selector, direction, action, ids: None };
+            let policy = FlowPolicy { selector, direction, action, ids: None, priority: 0 };
             ask(&mut engine, Request::InstallPolicy(policy));
         }
         let sa = |src, dst| SaParams {
@@ -131,6 +132,7 @@ impl Case {
             encapsulation,
             reqid: 0,
             selector,
+            ids: None,
         };
         let pair = SaPair { inbound: Inbound(sa(remote, local)), outbound: Outbound(sa(local, remote)) };
         ask(&mut engine, Request::InstallPair { pair: Box::new(pair), acquire: None, sending: true });
@@ -225,7 +227,7 @@ fn esp_in_udp_is_as_the_kernels_send_it() {
         let datagram = octets(datagram["hex"].as_str().unwrap());
         let (udp, esp) = datagram[OUTER..].split_at(8);
         let case = Case::read(&suites[0]);
-        let encapsulation = Some(UdpEncapsulation { local_port: 4500, remote_port: 61234 });
+        let encapsulation = Some(UdpEncapsulation { local_port: 4500, remote_port: 61234, original: None });
         let unwrapped = [&datagram[..OUTER], esp].concat();
         let inner = receive(&mut case.engine(PEER, &[], encapsulation), &unwrapped).unwrap();
         let mut kernel = case.engine(KERNEL, &[case.iv(&unwrapped)], encapsulation);

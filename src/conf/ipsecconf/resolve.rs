@@ -12,7 +12,7 @@ use super::super::{Diagnostic, Environment};
 use super::ast::{Encapsulation, IkeMode, IkeRule, Rules, SaType};
 use crate::ike::policy::{Connection, Phase2Policy, Policy, SourceRef, Start, Timers, TrafficMatch};
 use crate::sadb::{
-    Direction, Endpoints, FlowAction, FlowPolicy, Level, Mode, Protocol, SecurityRule, Selector,
+    Direction, Endpoints, FlowAction, FlowPolicy, Level, Mode, Protocol, SadbIdentity, SecurityRule, Selector,
 };
 use hosts::{Ends, Place};
 use peers::Peers;
@@ -58,10 +58,7 @@ struct Tunnel {
 
 impl Resolver<'_> {
     fn rule(&mut self, rule: &IkeRule) -> Result<(), Diagnostic> {
-        let protocol = rule.sa_type.as_ref().map_or(Protocol::Esp, |sa_type| match sa_type.value {
-            SaType::Esp => Protocol::Esp,
-            SaType::Ah => Protocol::Ah,
-        });
+        let protocol = protocol(rule);
         self.diagnostics.extend(transforms::weaknesses(rule));
         let main = transforms::phase1(rule)?;
         let quick = transforms::phase2(rule, protocol, &mut self.diagnostics)?;
@@ -82,10 +79,11 @@ impl Resolver<'_> {
                 remote_port: rule.to.port.as_ref().map_or(0, |p| p.value),
             };
             let at = rule.at.source_ref_as(format!("ike from {} to {}", from.text, to.text));
+            let ids = self.peers.ids(&ends, rule)?;
             let tunnel = Tunnel {
                 phase2: phase2_policy(&name, &at, &selector, phase1, &quick),
-                connection: connection(rule, &name, &at, selector, &ends),
-                flows: flows(rule, protocol, selector, &ends, self.peers.ids(&ends, rule)?),
+                connection: connection(rule, &name, &at, selector, &ends, ids.clone()),
+                flows: flows(rule, protocol, selector, &ends, ids),
             };
             self.add(rule, tunnel);
         }
@@ -163,7 +161,14 @@ fn phase2_policy(
     }
 }
 
-fn connection(rule: &IkeRule, name: &str, at: &SourceRef, selector: Selector, ends: &Ends) -> Connection {
+fn connection(
+    rule: &IkeRule,
+    name: &str,
+    at: &SourceRef,
+    selector: Selector,
+    ends: &Ends,
+    ids: Option<(SadbIdentity, SadbIdentity)>,
+) -> Connection {
     let is_passive = rule.mode.as_ref().is_some_and(|mode| mode.value == IkeMode::Passive);
     Connection {
         name: name.to_owned(),
@@ -171,10 +176,19 @@ fn connection(rule: &IkeRule, name: &str, at: &SourceRef, selector: Selector, en
         selector,
         local: ends.local,
         remote: ends.remote,
+        protocol: protocol(rule),
         mode: mode(rule),
         reqid: 0,
+        ids,
         // Nobody can be called who has no address.
         start: if is_passive || ends.remote.is_none() { Start::Passive } else { Start::Active },
+    }
+}
+
+fn protocol(rule: &IkeRule) -> Protocol {
+    match rule.sa_type.as_ref().map(|sa_type| sa_type.value) {
+        Some(SaType::Ah) => Protocol::Ah,
+        Some(SaType::Esp) | None => Protocol::Esp,
     }
 }
 
@@ -191,13 +205,19 @@ fn flows(
     protocol: Protocol,
     selector: Selector,
     ends: &Ends,
-    ids: (String, String),
+    ids: Option<(SadbIdentity, SadbIdentity)>,
 ) -> Vec<FlowPolicy> {
     let (Some(local), Some(remote)) = (ends.local, ends.remote) else { return Vec::new() };
     let mode = mode(rule);
     let endpoints = (mode == Mode::Tunnel).then_some(Endpoints { local, remote });
     let action = FlowAction::Protect(vec![SecurityRule { protocol, mode, endpoints, level: Level::Require }]);
     [Direction::Out, Direction::In]
-        .map(|direction| FlowPolicy { selector, direction, action: action.clone(), ids: Some(ids.clone()) })
+        .map(|direction| FlowPolicy {
+            selector,
+            direction,
+            action: action.clone(),
+            ids: ids.clone(),
+            priority: 0,
+        })
         .to_vec()
 }

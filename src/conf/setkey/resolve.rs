@@ -106,7 +106,7 @@ impl Resolver<'_> {
         if let (Direction::Out, FlowAction::Protect(rules)) = (direction, &action) {
             self.connect(selector, rules, span);
         }
-        self.resolved.flows.push(FlowPolicy { selector, direction, action, ids: None });
+        self.resolved.flows.push(FlowPolicy { selector, direction, action, ids: None, priority: 0 });
     }
 
     fn connect(&mut self, selector: Selector, rules: &[SecurityRule], span: &Span) {
@@ -129,8 +129,10 @@ impl Resolver<'_> {
             selector,
             local,
             remote,
+            protocol: rule.protocol,
             mode: rule.mode,
             reqid,
+            ids: None,
             start: Start::OnDemand,
         });
     }

@@ -85,6 +85,7 @@ fn pair() -> Box<SaPair> {
             cipher_key: Secret::new(Vec::new()),
             auth: None,
             auth_key: Secret::new(Vec::new()),
+            compression: None,
         },
         soft: Lifetime::default(),
         hard: Lifetime::default(),
@@ -92,6 +93,7 @@ fn pair() -> Box<SaPair> {
         encapsulation: None,
         reqid: 0,
         selector: phase2(Role::Initiator).selector,
+        ids: None,
     };
     Box::new(SaPair {
         inbound: Inbound(sa(26_624_850, "10.99.0.2", "10.99.0.1")),

@@ -11,10 +11,13 @@ impl Endpoint {
     pub fn handle_kernel(&mut self, now: Now, event: KernelEvent) {
         match event {
             KernelEvent::Reply { id, result } => self.reply(now, id, result),
-            KernelEvent::Acquire { id, selector, endpoints, mode, .. } => {
+            KernelEvent::Acquire { id, selector, endpoints, rules } => {
+                let mode = rules.first().map_or(crate::sadb::Mode::Tunnel, |rule| rule.mode);
                 self.acquire(now, id, selector, endpoints, mode);
             }
             KernelEvent::Expire { sa, hard } => self.kernel_expired(now, sa, hard),
+            KernelEvent::Gone { sa } => self.kernel_expired(now, sa, true),
+            KernelEvent::Policies(_) | KernelEvent::Notice(_) => {}
         }
         self.check_drained();
     }

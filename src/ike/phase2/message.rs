@@ -191,6 +191,7 @@ pub(super) fn pair(common: &Common, material: &Material<'_>, ctx: &mut Context<'
         encapsulation: common.udp(),
         reqid: common.reqid(),
         selector: common.selector,
+        ids: common.connection.as_ref().and_then(|c| c.ids.clone()),
     };
     SaPair {
         inbound: Inbound(params(material.ours, endpoints.remote, endpoints.local)),
@@ -216,5 +217,6 @@ fn sa_keys(common: &Common, material: &Material<'_>, spi: Spi) -> SaKeys {
         cipher_key: Secret::new(cipher_key.to_vec()),
         auth: algorithms.auth,
         auth_key: Secret::new(auth_key.to_vec()),
+        compression: None,
     }
 }

@@ -35,6 +35,7 @@ fn recorded() -> SadbEntry {
             cipher_key: hex("a3054b4f e1e5d474 65b48804 9edf5952"),
             auth: Some(AuthSpec::standard(HashAlgorithm::Sha2_256)),
             auth_key: hex("fa3d0cab 692ba2f4 d5698d9c 0932c80e 84508a08 f7098fa7 694f0d30 bba28812"),
+            compression: None,
         },
         soft: time(960),
         hard: time(1200),
@@ -42,6 +43,7 @@ fn recorded() -> SadbEntry {
         encapsulation: None,
         reqid: 0,
         selector: Selector::between(net(1), net(2)),
+        ids: None,
     };
     SadbEntry {
         sa,
@@ -73,7 +75,11 @@ fn policy(direction: Direction) -> PolicyEntry {
         selector: Selector::between(net(1), net(2)),
         direction,
         action: FlowAction::Protect(vec![rule]),
-        ids: Some(("10.99.0.1/32".to_owned(), "b.example".to_owned())),
+        ids: Some((
+            SadbIdentity::Prefix(Prefix::host([10, 99, 0, 1].into())),
+            SadbIdentity::Fqdn("b.example".to_owned()),
+        )),
+        priority: 0,
     };
     PolicyEntry { policy, id: 8, created: CREATED, last_used: None }
 }
@@ -98,7 +104,7 @@ fn an_sa_prints_as_recorded() {
 #[test]
 fn an_sa_in_udp_shows_its_ports() {
     let mut entry = recorded();
-    entry.sa.encapsulation = Some(UdpEncapsulation { local_port: 4500, remote_port: 61234 });
+    entry.sa.encapsulation = Some(UdpEncapsulation { local_port: 4500, remote_port: 61234, original: None });
     let text = setkey::sad(&[entry.clone()], &options(Flavour::IpsecTools));
     assert!(text.starts_with("10.99.0.1[4500] 10.99.0.2[61234] \n\tesp-udp mode=tunnel spi="), "{text}");
     entry.inbound = true;

@@ -13,7 +13,9 @@ use super::sad::{Half, SaTimer, Sad, Spent};
 use super::spd::Spd;
 use crate::crypto::CryptoProvider;
 use crate::crypto::random::Random;
-use crate::sadb::{Capabilities, Direction, FlowPolicy, KernelEvent, SaId, Selector};
+use crate::sadb::{
+    AuthSpec, Capabilities, Direction, FlowPolicy, KernelEvent, Mode, Protocol, SaId, Selector,
+};
 use crate::time::{Instant, Now};
 
 /// What the engine wants done. The driver takes all of it after each call that puts something in.
@@ -107,7 +109,9 @@ impl Engine {
         Capabilities {
             name: "userspace",
             ciphers: ciphers.chain(aeads).collect(),
-            hashes: provider.hashes.iter().map(|h| h.algorithm()).collect(),
+            auths: provider.hashes.iter().map(|h| AuthSpec::standard(h.algorithm())).collect(),
+            protocols: vec![Protocol::Esp],
+            modes: vec![Mode::Tunnel],
             udp_encapsulation: true,
             flows: false,
         }

@@ -320,8 +320,13 @@ pub(super) const fn esp(dst: IpAddr, spi: Spi) -> SaId {
 }
 
 fn larval_entry(now: Now, id: &SaId, larval: &Larval) -> SadbEntry {
-    let keys =
-        SaKeys { cipher: None, cipher_key: Secret::new(vec![]), auth: None, auth_key: Secret::new(vec![]) };
+    let keys = SaKeys {
+        cipher: None,
+        cipher_key: Secret::new(vec![]),
+        auth: None,
+        auth_key: Secret::new(vec![]),
+        compression: None,
+    };
     let sa = SaParams {
         protocol: id.protocol,
         spi: id.spi,
@@ -335,6 +340,7 @@ fn larval_entry(now: Now, id: &SaId, larval: &Larval) -> SadbEntry {
         encapsulation: None,
         reqid: larval.reqid,
         selector: Selector::between(Prefix::host(id.dst), Prefix::host(larval.src)),
+        ids: None,
     };
     SadbEntry {
         sa,

@@ -45,6 +45,7 @@ fn sa(spi: u32, src: IpAddr, dst: IpAddr, selector: Selector) -> SaParams {
             cipher_key: Secret::new(vec![7; 16]),
             auth: Some(AuthSpec::standard(HashAlgorithm::Sha2_256)),
             auth_key: Secret::new(vec![9; 32]),
+            compression: None,
         },
         soft: Lifetime::default(),
         hard: Lifetime::default(),
@@ -52,6 +53,7 @@ fn sa(spi: u32, src: IpAddr, dst: IpAddr, selector: Selector) -> SaParams {
         encapsulation: None,
         reqid: 0,
         selector,
+        ids: None,
     }
 }
 
@@ -62,7 +64,13 @@ fn policy(direction: Direction) -> FlowPolicy {
         endpoints: Some(Endpoints { local: A, remote: B }),
         level: Level::Require,
     };
-    FlowPolicy { selector: selector(), direction, action: FlowAction::Protect(vec![rule]), ids: None }
+    FlowPolicy {
+        selector: selector(),
+        direction,
+        action: FlowAction::Protect(vec![rule]),
+        ids: None,
+        priority: 0,
+    }
 }
 
 fn install(src: IpAddr, dst: IpAddr, spis: [u32; 2], selector: Selector) -> Request {
@@ -112,7 +120,7 @@ async fn esp_in_udp_takes_the_daemons_socket() {
     let Request::InstallPair { mut pair, .. } = install(A, B, [0x1000, 0x2000], selector()) else {
         unreachable!()
     };
-    let encapsulation = Some(UdpEncapsulation { local_port: 4500, remote_port: 4501 });
+    let encapsulation = Some(UdpEncapsulation { local_port: 4500, remote_port: 4501, original: None });
     pair.outbound.0.encapsulation = encapsulation;
     ask(&mut a, Request::InstallPair { pair, acquire: None, sending: true }).await;
     a_ends.tun_in.send(v4([10, 1, 0, 1], [10, 2, 0, 1], 17, &[0; 8])).await.unwrap();

@@ -15,6 +15,7 @@ use crate::ike::policy::{
     AuthMethod, Identity, IdentityMatch, MyIdentity, NatTraversal, Padding, Phase1Policy, Phase1Transform,
     PskEntry, PskOwner, PskTable,
 };
+use crate::sadb::{Prefix, SadbIdentity};
 
 /// How long a peer of a `dynamic` rule may be silent before it is asked whether it lives.
 const DYNAMIC_DPD: Duration = Duration::from_secs(5);
@@ -113,17 +114,22 @@ impl<'e> Peers<'e> {
         })
     }
 
-    /// The identity texts of both ends as flows show them.
-    pub(super) fn ids(&self, ends: &Ends, rule: &IkeRule) -> Result<(String, String), Diagnostic> {
+    /// Who is at both ends, as flows say it; nothing where an end is not known yet.
+    pub(super) fn ids(
+        &self,
+        ends: &Ends,
+        rule: &IkeRule,
+    ) -> Result<Option<(SadbIdentity, SadbIdentity)>, Diagnostic> {
+        let host = |address: Option<IpAddr>| address.map(|a| SadbIdentity::Prefix(Prefix::host(a)));
         let mine = match self.my_identity(rule)? {
-            MyIdentity::Exact(identity) => flow_text(&identity),
-            MyIdentity::LocalAddress => ends.local.map(host_text).unwrap_or_default(),
+            MyIdentity::Exact(identity) => flow_identity(&identity),
+            MyIdentity::LocalAddress => host(ends.local),
         };
         let theirs = match &rule.dstid {
-            Some(dstid) => flow_text(&identity(&dstid.value)),
-            None => ends.remote.map(host_text).unwrap_or_default(),
+            Some(dstid) => flow_identity(&identity(&dstid.value)),
+            None => host(ends.remote),
         };
-        Ok((mine, theirs))
+        Ok(mine.zip(theirs))
     }
 
     /// The policies, with certificates and keys for those that need them.
@@ -284,17 +290,14 @@ fn certificate_identity(identity: &Identity) -> CertificateIdentity {
     }
 }
 
-fn flow_text(identity: &Identity) -> String {
+/// As a kernel has it, where it has a word for it.
+fn flow_identity(identity: &Identity) -> Option<SadbIdentity> {
     match identity {
-        Identity::Address(address) => host_text(*address),
-        Identity::Fqdn(name) | Identity::UserFqdn(name) => name.clone(),
-        Identity::DerAsn1Dn(_) | Identity::KeyId(_) => String::new(),
+        Identity::Address(address) => Some(SadbIdentity::Prefix(Prefix::host(*address))),
+        Identity::Fqdn(name) => Some(SadbIdentity::Fqdn(name.clone())),
+        Identity::UserFqdn(name) => Some(SadbIdentity::UserFqdn(name.clone())),
+        Identity::DerAsn1Dn(_) | Identity::KeyId(_) => None,
     }
-}
-
-/// `A/32` or `A/128`.
-fn host_text(address: IpAddr) -> String {
-    format!("{address}/{}", if address.is_ipv4() { 32 } else { 128 })
 }
 
 /// The pre-shared key of a rule; `0x` introduces hexadecimal octets.

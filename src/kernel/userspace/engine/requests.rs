@@ -42,6 +42,9 @@ impl Engine {
                 self.spd.end_acquire(acquire);
                 Ok(Reply::Done)
             }
+            Request::FlushSad(_) | Request::FlushSpd => {
+                Err(KernelError::Unsupported("flush of what the daemon holds: disconnect, or end it"))
+            }
             Request::Dump(DumpKind::Sad) => Ok(Reply::Sad(self.sad.dump(now))),
             Request::Dump(DumpKind::Spd) => Ok(Reply::Spd(self.spd.dump())),
         };

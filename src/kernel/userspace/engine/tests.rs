@@ -80,7 +80,7 @@ impl Host {
             level: Level::Require,
         };
         let action = FlowAction::Protect(vec![rule]);
-        FlowPolicy { selector: self.selector, direction, action, ids: None }
+        FlowPolicy { selector: self.selector, direction, action, ids: None, priority: 0 }
     }
 
     fn install_policies(&mut self) {
@@ -125,6 +125,7 @@ fn params(from: &Host, to: &Host, spi: Spi, selector: Selector) -> SaParams {
             cipher_key: Secret::new(vec![fill; 16]),
             auth: Some(AuthSpec::standard(HashAlgorithm::Sha2_256)),
             auth_key: Secret::new(vec![fill; 32]),
+            compression: None,
         },
         soft: Lifetime::default(),
         hard: Lifetime::default(),
@@ -132,6 +133,7 @@ fn params(from: &Host, to: &Host, spi: Spi, selector: Selector) -> SaParams {
         encapsulation: None,
         reqid: 0,
         selector,
+        ids: None,
     }
 }
 
@@ -217,7 +219,7 @@ fn ipv6_goes_through_too() {
 
 #[test]
 fn esp_in_udp_goes_to_the_peers_port() {
-    let encapsulation = Some(UdpEncapsulation { local_port: 4500, remote_port: 61234 });
+    let encapsulation = Some(UdpEncapsulation { local_port: 4500, remote_port: 61234, original: None });
     let (mut a, mut b, ..) = connected(|sa| sa.encapsulation = encapsulation);
     let outputs = a.tun(&packet(1));
     let [Output::EspInUdp { local, remote, bytes }] = &outputs[..] else { panic!("{outputs:?}") };
@@ -231,11 +233,12 @@ fn one_acquire_for_many_packets_which_then_go() {
     a.install_policies();
     b.install_policies();
     let outputs = a.tun(&packet(0));
-    let [Output::Event(KernelEvent::Acquire { id, selector, endpoints, mode, reqid })] = &outputs[..] else {
+    let [Output::Event(KernelEvent::Acquire { id, selector, endpoints, rules })] = &outputs[..] else {
         panic!("{outputs:?}")
     };
     assert_eq!((*selector, *endpoints), (a.selector, Endpoints { local: A, remote: B }));
-    assert_eq!((*mode, *reqid), (Mode::Tunnel, 0));
+    let [rule] = rules[..] else { panic!("{rules:?}") };
+    assert_eq!((rule.mode, rule.level), (Mode::Tunnel, Level::Require));
     for number in 1..40 {
         assert_eq!(a.tun(&packet(number)), [], "told already");
     }
@@ -478,7 +481,8 @@ fn a_unique_policy_gets_a_number_and_takes_only_its_own() {
     }
     a.request(Request::InstallPolicy(policy)).0.unwrap();
     let outputs = a.tun(&packet(0));
-    let [Output::Event(KernelEvent::Acquire { reqid, .. })] = outputs[..] else { panic!("{outputs:?}") };
+    let [Output::Event(KernelEvent::Acquire { rules, .. })] = &outputs[..] else { panic!("{outputs:?}") };
+    let Level::Unique(reqid) = rules[0].level else { panic!("{rules:?}") };
     assert!(reqid >= 0x4000);
     let (other, _) = pairs(&mut a, &mut b, |sa| sa.reqid = reqid + 1);
     assert_eq!(install(&mut a, &other, None), []);

@@ -181,8 +181,7 @@ impl Engine {
                 id,
                 selector,
                 endpoints: tunnel.endpoints,
-                mode: tunnel.rule.mode,
-                reqid: tunnel.reqid,
+                rules: vec![tunnel.rule],
             });
         }
     }

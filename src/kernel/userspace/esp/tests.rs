@@ -44,6 +44,7 @@ fn keys(cipher: (CipherAlgorithm, u16), auth: Option<AuthSpec>) -> SaKeys {
         cipher_key: octets(usize::from(cipher.1) / 8 + cipher.0.salt_len()),
         auth,
         auth_key: octets(auth.map_or(0, |a| a.hash.output_len())),
+        compression: None,
     }
 }
 
