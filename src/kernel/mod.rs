@@ -7,6 +7,8 @@ use crate::sadb::{Capabilities, KernelEvent, Request, RequestId};
 pub mod dump;
 pub mod fake;
 pub mod userspace;
+#[cfg(target_os = "linux")]
+pub mod xfrm;
 
 /// A kernel: it takes requests without blocking and gives events in its own time.
 pub trait Kernel: Send {

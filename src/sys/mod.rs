@@ -4,6 +4,8 @@
 
 pub mod interfaces;
 mod message;
+#[cfg(target_os = "linux")]
+pub mod netlink;
 pub mod raw;
 mod readiness;
 pub mod route;
