@@ -390,6 +390,21 @@ fn an_inbound_policy_and_its_twin_are_one_entry() {
 }
 
 #[test]
+fn compression_is_asked_for_but_not_insisted_on() {
+    let levels = |direction, table| {
+        let policy = FlowPolicy { direction, ..bundle_policy() };
+        let FlowAction::Protect(mut rules) = policy.action.clone() else { unreachable!() };
+        rules.iter_mut().for_each(|rule| rule.level = Level::Require);
+        let policy = FlowPolicy { action: FlowAction::Protect(rules), ..policy };
+        let read = policy::Listed::parse(&body(policy::install(&policy, table).unwrap())).unwrap().unwrap();
+        let FlowAction::Protect(rules) = read.entry.policy.action else { unreachable!() };
+        rules.iter().map(|rule| rule.level).collect::<Vec<_>>()
+    };
+    assert_eq!(levels(Direction::Out, Table::Out), [Level::Require; 3]);
+    assert_eq!(levels(Direction::In, Table::In), [Level::Use, Level::Require, Level::Require]);
+}
+
+#[test]
 fn narrower_policies_come_first() {
     let with = |local: &str, remote: &str, protocol, local_port, remote_port| {
         let ends = Selector::between(prefix(local), prefix(remote));
@@ -497,8 +512,8 @@ fn a_request_id_is_picked_once_for_both_directions() {
 #[test]
 fn what_is_ours_is_compared_with_what_is_there() {
     let mut ours = Ours::default();
-    ours.sas.insert(esp_tunnel().id(), OurSa { params: esp_tunnel(), half: Half::Outbound });
-    ours.sas.insert(ah().id(), OurSa { params: ah(), half: Half::Inbound });
+    ours.sas.insert(esp_tunnel().id(), OurSa::new(esp_tunnel(), Half::Outbound));
+    ours.sas.insert(ah().id(), OurSa::new(ah(), Half::Inbound));
     assert_eq!(ours.forget_all_but(&[esp_tunnel().id()].into()), [ah().id()]);
     assert_eq!(ours.forget_sas(Some(Protocol::Ah)), []);
     assert_eq!(ours.forget_sas(None), [esp_tunnel().id()]);
