@@ -14,6 +14,7 @@
 mod algorithms;
 mod body;
 mod build;
+pub mod engine;
 mod error;
 mod extension;
 mod message;
