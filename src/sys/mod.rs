@@ -4,7 +4,10 @@
 
 pub mod interfaces;
 mod message;
+pub mod pfkey;
 pub mod raw;
 mod readiness;
 pub mod route;
+#[cfg(target_os = "openbsd")]
+mod sysctl;
 pub mod udp;
