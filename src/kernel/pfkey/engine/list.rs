@@ -51,7 +51,7 @@ impl Engine {
             }
             DumpKind::Sad => dialect.dump_sad(None),
             DumpKind::Spd if dialect.is_kame() => dialect.dump_spd().map(|message| vec![message]),
-            DumpKind::Spd => return self.list_known_flows(now, list),
+            DumpKind::Spd => return self.list_known_flows(now, *list),
         };
         match built {
             Ok(messages) => {
@@ -65,7 +65,7 @@ impl Engine {
 
     /// Flows that no message tells: those that we have made. Compared, they count as missing, and making one that is
     /// there already does no harm.
-    fn list_known_flows(&mut self, now: Now, mut list: Box<List>) {
+    fn list_known_flows(&mut self, now: Now, mut list: List) {
         if list.id.is_some() {
             let entry = |own: &super::book::OwnPolicy| PolicyEntry {
                 policy: own.policy.clone(),
@@ -75,7 +75,7 @@ impl Engine {
             };
             list.policies = self.book.policies.iter().map(entry).collect();
         }
-        self.list_done(now, *list);
+        self.list_done(now, list);
     }
 
     fn list_on(&mut self, now: Now, limit: Instant, mut list: Box<List>) {
