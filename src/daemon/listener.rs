@@ -9,6 +9,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 use super::driver::Input;
+use super::log::{Level, Logger};
 use crate::ike::endpoint::{DatagramMeta, Transmit};
 use crate::sys::udp::UdpSocket;
 use crate::wire::natt::{Natt4500, demux};
@@ -94,6 +95,25 @@ impl Listener {
     /// Where datagrams leave.
     pub fn outlet(&self) -> Outlet {
         Outlet { ports: self.ports.clone().into() }
+    }
+
+    /// Lets ISAKMP past the system's policies, and hands ESP in UDP to its kernel. What the system refuses is a warning:
+    /// most tunnels work without.
+    pub fn prepare_for_kernel(&self, logger: &Logger) {
+        for port in &self.ports {
+            let address = port.socket.local_addr();
+            if let Err(error) = port.socket.bypass_policies() {
+                let line =
+                    format!("{address}: ISAKMP cannot be exempted from the system's IPsec policies: {error}");
+                logger.line(Level::Warning, line.as_str());
+            }
+            if port.natt
+                && let Err(error) = port.socket.give_esp_to_kernel()
+            {
+                let line = format!("{address}: the system does not take ESP in UDP: {error}");
+                logger.line(Level::Warning, line.as_str());
+            }
+        }
     }
 
     /// Begins to receive. The tasks end with the receiver of `inputs`.

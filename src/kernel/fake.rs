@@ -190,7 +190,7 @@ impl FakeKernel {
                 held.map(|held| held.sending = true).ok_or(KernelError::NoSuchSa)?;
                 Ok(Reply::Done)
             }
-            Request::Delete(sa) => {
+            Request::Delete(sa) | Request::Reclaim { sa, .. } => {
                 let before = self.sas.len() + self.larval.len();
                 self.larval.remove(&sa);
                 self.sas.retain(|held| held.params.id() != sa);

