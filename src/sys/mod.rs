@@ -3,6 +3,7 @@
 #![deny(unsafe_op_in_unsafe_fn, clippy::undocumented_unsafe_blocks)]
 
 pub mod interfaces;
+pub mod ipsec_socket;
 mod message;
 pub mod pfkey;
 pub mod raw;

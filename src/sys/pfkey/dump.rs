@@ -57,6 +57,8 @@ fn read_growing(mut read: impl FnMut(Option<&mut [u8]>) -> io::Result<usize>) ->
 
 #[cfg(target_os = "openbsd")]
 mod imp {
+    use nix::libc;
+
     use super::*;
     use crate::sys::sysctl;
 
@@ -67,7 +69,7 @@ mod imp {
 
     /// The name is {`CTL_NET`, `PF_KEY`, `PF_KEY_V2`, which table, type of SA}; 0 means all types.
     pub(super) fn dump(table: i32) -> io::Result<Vec<u8>> {
-        let name = [nix::libc::CTL_NET, nix::libc::PF_KEY, 2, table, 0];
+        let name = [libc::CTL_NET, libc::PF_KEY, 2, table, 0];
         read_growing(|buffer| sysctl::read(&name, buffer))
     }
 }
