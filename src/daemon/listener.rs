@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 use super::driver::Input;
 use super::log::{Level, Logger};
 use crate::ike::endpoint::{DatagramMeta, Transmit};
+use crate::sys::ipsec_socket;
 use crate::sys::udp::UdpSocket;
 use crate::wire::natt::{Natt4500, demux};
 
@@ -100,6 +101,15 @@ impl Listener {
     /// Lets ISAKMP past the system's policies, and hands ESP in UDP to its kernel. What the system refuses is a warning:
     /// most tunnels work without.
     pub fn prepare_for_kernel(&self, logger: &Logger) {
+        match ipsec_socket::switched_off(self.ports.iter().any(|port| port.natt)) {
+            Ok(switches) => {
+                for name in switches {
+                    let line = format!("sysctl {name} is 0: without it the kernel takes no ESP (sysctl {name}=1)");
+                    logger.line(Level::Warning, line.as_str());
+                }
+            }
+            Err(error) => tracing::debug!(%error, "the system's switches for ESP cannot be read"),
+        }
         for port in &self.ports {
             let address = port.socket.local_addr();
             if let Err(error) = port.socket.bypass_policies() {
