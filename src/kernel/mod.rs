@@ -8,6 +8,7 @@ pub mod dump;
 pub mod fake;
 mod handle;
 pub mod pfkey;
+pub mod system;
 pub mod userspace;
 
 /// A kernel: it takes requests without blocking and gives events in its own time.

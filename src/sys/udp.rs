@@ -8,7 +8,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-use super::{message, readiness};
+use super::{ipsec_socket, message, readiness};
 
 /// Room for ESP in UDP that arrives in bursts.
 const BUFFER_LEN: usize = 1 << 20;
@@ -37,6 +37,22 @@ impl UdpSocket {
         socket.bind(&address.into())?;
         let bound = socket.local_addr()?.as_socket().unwrap_or(address);
         Ok(Self { fd: readiness::register(socket.into())?, bound })
+    }
+
+    /// Lets what this socket sends and receives past the system's IPsec policies.
+    ///
+    /// # Errors
+    /// As of [`ipsec_socket::bypass`].
+    pub fn bypass_policies(&self) -> io::Result<()> {
+        ipsec_socket::bypass(self.fd.get_ref().as_fd(), self.bound.is_ipv4())
+    }
+
+    /// Hands ESP in UDP that arrives here to the system's kernel (RFC 3948).
+    ///
+    /// # Errors
+    /// As of [`ipsec_socket::udp_encapsulation`].
+    pub fn give_esp_to_kernel(&self) -> io::Result<()> {
+        ipsec_socket::udp_encapsulation(self.fd.get_ref().as_fd())
     }
 
     /// Where it is bound.
