@@ -10,6 +10,8 @@ mod handle;
 pub mod pfkey;
 pub mod system;
 pub mod userspace;
+#[cfg(target_os = "linux")]
+pub mod xfrm;
 
 /// A kernel: it takes requests without blocking and gives events in its own time.
 pub trait Kernel: Send {
