@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::Kernel;
+use super::pfkey::Dialect;
 use crate::time::Now;
 
 /// Reads the clocks.
@@ -18,26 +19,19 @@ pub enum SystemKernel {
         /// A Unix socket behind which it is; `None` is the system's own.
         socket: Option<PathBuf>,
         /// How it speaks; `None` is as this system does.
-        dialect: Option<PfKeyDialect>,
+        dialect: Option<Dialect>,
     },
-}
-
-/// Whose PF_KEY.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum PfKeyDialect {
-    /// FreeBSD.
-    FreeBsd,
-    /// OpenBSD.
-    OpenBsd,
-    /// Linux (af_key).
-    Linux,
 }
 
 impl SystemKernel {
     /// The kernel of this system that is used when nobody says otherwise: PF_KEY on the BSDs; XFRM on Linux, where it
     /// has ESP.
     pub async fn detect() -> Option<Self> {
-        None
+        if imp::has_xfrm().await {
+            return Some(Self::Xfrm);
+        }
+        let is_bsd = cfg!(any(target_os = "freebsd", target_os = "openbsd"));
+        is_bsd.then_some(Self::PfKey { socket: None, dialect: None })
     }
 }
 
@@ -46,6 +40,38 @@ impl SystemKernel {
 /// # Errors
 /// Why not, and what to do.
 pub async fn open(kernel: &SystemKernel, clock: Clock) -> Result<Box<dyn Kernel>, String> {
-    let _ = (kernel, clock);
-    Err("not there".to_owned())
+    match kernel {
+        SystemKernel::Xfrm => imp::open_xfrm(clock).await,
+        SystemKernel::PfKey { .. } => Err("not there".to_owned()),
+    }
+}
+
+#[cfg(target_os = "linux")]
+mod imp {
+    use super::super::xfrm::{XfrmKernel, is_available};
+    use super::{Clock, Kernel};
+
+    pub(super) async fn has_xfrm() -> bool {
+        is_available().await
+    }
+
+    pub(super) async fn open_xfrm(clock: Clock) -> Result<Box<dyn Kernel>, String> {
+        match XfrmKernel::open(clock).await {
+            Ok(kernel) => Ok(Box::new(kernel)),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod imp {
+    use super::{Clock, Kernel};
+
+    pub(super) async fn has_xfrm() -> bool {
+        false
+    }
+
+    pub(super) async fn open_xfrm(_clock: Clock) -> Result<Box<dyn Kernel>, String> {
+        Err("XFRM is an interface of Linux; this system's kernel speaks PF_KEY (--kernel pfkey)".to_owned())
+    }
 }

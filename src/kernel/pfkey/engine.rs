@@ -167,6 +167,11 @@ impl Engine {
             }
             Request::StartSending(sa) => Job::StartSending { id, sa },
             Request::Delete(sa) => Job::Delete { id: Some(id), sa },
+            Request::Reclaim { sa, src } => {
+                // It is in no book of this life; this one remembers the source, without which FreeBSD deletes nothing.
+                self.book.doom(sa, src, now.mono);
+                Job::Delete { id: Some(id), sa }
+            }
             Request::InstallPolicy(policy) => Job::SetPolicy(Box::new(SetPolicy::install(Some(id), policy))),
             Request::RemovePolicy(policy) => Job::SetPolicy(Box::new(SetPolicy::remove(id, policy))),
             Request::AcquireFailed(acquire) => Job::AcquireFailed { id, acquire },
