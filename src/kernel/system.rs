@@ -1,8 +1,9 @@
 //! The kernels of operating systems, by name: which of them there are where this program runs, and how each is opened.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use super::Kernel;
+use super::pfkey::Dialect;
+use super::{Kernel, keysock};
 use crate::time::Now;
 
 /// Reads the clocks.
@@ -46,6 +47,27 @@ impl SystemKernel {
 /// # Errors
 /// Why not, and what to do.
 pub async fn open(kernel: &SystemKernel, clock: Clock) -> Result<Box<dyn Kernel>, String> {
-    let _ = (kernel, clock);
-    Err("not there".to_owned())
+    match kernel {
+        SystemKernel::Xfrm => Err("not there".to_owned()),
+        SystemKernel::PfKey { socket, dialect } => {
+            let config = keysock_config(socket.as_deref(), *dialect);
+            match keysock::open(config, clock).await {
+                Ok(kernel) => Ok(Box::new(kernel)),
+                Err(error) => Err(error.to_string()),
+            }
+        }
+    }
+}
+
+fn keysock_config(socket: Option<&Path>, dialect: Option<PfKeyDialect>) -> keysock::Config {
+    let dialect = match dialect {
+        None => keysock::system_dialect(),
+        Some(PfKeyDialect::FreeBsd) => Dialect::FreeBsd,
+        Some(PfKeyDialect::OpenBsd) => Dialect::OpenBsd,
+        Some(PfKeyDialect::Linux) => Dialect::Linux,
+    };
+    match socket {
+        None => keysock::Config { dialect, ..keysock::Config::system() },
+        Some(path) => keysock::Config::unix(path.to_owned(), dialect),
+    }
 }
