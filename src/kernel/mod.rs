@@ -11,6 +11,8 @@ pub mod keysock;
 pub mod pfkey;
 pub mod system;
 pub mod userspace;
+#[cfg(target_os = "linux")]
+pub mod xfrm;
 
 /// A kernel: it takes requests without blocking and gives events in its own time.
 pub trait Kernel: Send {
