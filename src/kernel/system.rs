@@ -1,9 +1,9 @@
 //! The kernels of operating systems, by name: which of them there are where this program runs, and how each is opened.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use super::Kernel;
 use super::pfkey::Dialect;
+use super::{Kernel, keysock};
 use crate::time::Now;
 
 /// Reads the clocks.
@@ -42,7 +42,20 @@ impl SystemKernel {
 pub async fn open(kernel: &SystemKernel, clock: Clock) -> Result<Box<dyn Kernel>, String> {
     match kernel {
         SystemKernel::Xfrm => imp::open_xfrm(clock).await,
-        SystemKernel::PfKey { .. } => Err("not there".to_owned()),
+        SystemKernel::PfKey { socket, dialect } => {
+            match keysock::open(keysock_config(socket.as_deref(), *dialect), clock).await {
+                Ok(kernel) => Ok(Box::new(kernel)),
+                Err(error) => Err(error.to_string()),
+            }
+        }
+    }
+}
+
+fn keysock_config(socket: Option<&Path>, dialect: Option<Dialect>) -> keysock::Config {
+    let dialect = dialect.unwrap_or(keysock::system_dialect());
+    match socket {
+        None => keysock::Config { dialect, ..keysock::Config::system() },
+        Some(path) => keysock::Config::unix(path.to_owned(), dialect),
     }
 }
 

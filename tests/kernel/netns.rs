@@ -35,7 +35,7 @@ pub(crate) fn with_hosts(test: impl FnOnce(&Hosts) + Send + 'static) {
     if let Err(missing) = made {
         assert!(std::env::var_os("COATI_REQUIRE_PEERS").is_none(), "{missing}");
         // Not println!, which is kept from the operator when a test passes.
-        writeln!(std::io::stderr(), "left out: {missing}").unwrap();
+        eprintln!("left out: {missing}");
     }
 }
 
