@@ -35,7 +35,6 @@ pub(crate) fn with_hosts(test: impl FnOnce(&Hosts) + Send + 'static) {
     if let Err(missing) = made {
         assert!(std::env::var_os("COATI_REQUIRE_PEERS").is_none(), "{missing}");
         // The macro's output is kept from the operator when a test passes.
-        #[expect(clippy::explicit_write, reason = "eprintln! is captured")]
         let told = writeln!(std::io::stderr(), "left out: {missing}");
         told.expect("standard error is there");
     }
