@@ -3,3 +3,6 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by stopping")]
 
 mod esp_vectors;
+// The recordings are in the order of a little-endian host.
+#[cfg(target_endian = "little")]
+mod pfkey;
