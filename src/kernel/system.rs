@@ -61,8 +61,8 @@ fn keysock_config(socket: Option<&Path>, dialect: Option<Dialect>) -> keysock::C
 
 #[cfg(target_os = "linux")]
 mod imp {
-    use super::super::xfrm::{XfrmKernel, is_available};
     use super::{Clock, Kernel};
+    use crate::kernel::xfrm::{XfrmKernel, is_available};
 
     pub(super) async fn has_xfrm() -> bool {
         is_available().await

@@ -100,7 +100,6 @@ impl Driver {
                     self.link.tell(sa::delete(&id)).await?;
                 }
             }
-            Request::Reclaim { sa, .. } => self.link.tell(sa::delete(&sa)).await?,
             // The kernel's own wish runs out by itself; until then it does not ask again.
             Request::AcquireFailed(id) => self.ours.end_wish(id),
             Request::InstallPolicy(policy) => self.install_policy(policy).await?,
