@@ -11,15 +11,14 @@ use std::net::IpAddr;
 use std::ops::RangeInclusive;
 
 use super::body::{Association, SpiRange};
-use super::extension::{Address, AddressRole, Extension};
+use super::extension::Extension;
 use super::message::Message;
 use super::native::Network;
 use super::numbers::{Dialect, MessageType, SaType};
+use super::parts::{Address, AddressRole};
 use super::sockaddr::SocketAddress;
+use super::values::ANY_PROTOCOL;
 use crate::sadb::{Direction, Endpoints, FlowPolicy, KernelError, Mode, Protocol, SaId, SaParams};
-
-/// What KAME takes for any upper-layer protocol (`IPSEC_ULPROTO_ANY`).
-const ANY_PROTOCOL: u8 = 255;
 
 impl Dialect {
     /// Asks for the algorithms of a protocol, and for its `ACQUIRE` and `EXPIRE` from now on.
