@@ -59,7 +59,7 @@ impl Dialect {
         self.install(MessageType::Add, sa, direction)
     }
 
-    /// Removes an SA. FreeBSD wants the right source as well.
+    /// Removes an SA. KAME wants the right source as well; for OpenBSD it may be the unspecified address.
     pub fn delete(self, sa: SaId, src: IpAddr) -> Result<Message, KernelError> {
         Ok(self.naming(MessageType::Delete, sa, src))
     }
@@ -162,8 +162,13 @@ impl Dialect {
     fn naming(self, kind: MessageType, sa: SaId, src: IpAddr) -> Message {
         Message::new(kind, SaType::of(sa.protocol))
             .with(Extension::Sa(Association { spi: Network(sa.spi.value()), ..Association::default() }))
-            .with(self.sa_address(AddressRole::Src, src))
+            .with_all(self.sa_source(src))
             .with(self.sa_address(AddressRole::Dst, sa.dst))
+    }
+
+    /// The outer source of an SA. OpenBSD does without one that is not known.
+    fn sa_source(self, ip: IpAddr) -> Option<Extension> {
+        (self.is_kame() || !ip.is_unspecified()).then(|| self.sa_address(AddressRole::Src, ip))
     }
 
     /// An outer address of an SA: on KAME with a full prefix and any protocol, as setkey and racoon send it. The port is

@@ -1,7 +1,5 @@
 //! Flows, groups and the flags of OpenBSD.
 
-use std::net::IpAddr;
-
 use super::super::body::{Association, ProtocolBody};
 use super::super::extension::Extension;
 use super::super::message::Message;
@@ -83,7 +81,7 @@ fn flow_satype(rule: Option<&SecurityRule>) -> SaType {
 }
 
 /// Who the SAs of a flow are between: the ends of the tunnel, in a bundle also for its part without one; else the two
-/// hosts.
+/// hosts. The unspecified address is none.
 fn gateways(rule: &SecurityRule, policy: &FlowPolicy) -> Result<Vec<Extension>, KernelError> {
     let FlowAction::Protect(rules) = &policy.action else { return Ok(Vec::new()) };
     let tunnel = rules.iter().find_map(|rule| rule.endpoints);
@@ -93,9 +91,9 @@ fn gateways(rule: &SecurityRule, policy: &FlowPolicy) -> Result<Vec<Extension>, 
     let host = |prefix: Prefix| prefix.is_host().then(|| prefix.address());
     let local = tunnel.map_or_else(|| host(policy.selector.local), |ends| Some(ends.local));
     let remote = tunnel.map_or_else(|| host(policy.selector.remote), |ends| Some(ends.remote));
-    let end = |role, ip: IpAddr| Dialect::OpenBsd.sa_address(role, ip);
-    let source = local.map(|ip| end(AddressRole::Src, ip));
-    Ok(source.into_iter().chain(remote.map(|ip| end(AddressRole::Dst, ip))).collect())
+    let source = local.and_then(|ip| Dialect::OpenBsd.sa_source(ip));
+    let destination = remote.map(|ip| Dialect::OpenBsd.sa_address(AddressRole::Dst, ip));
+    Ok(source.into_iter().chain(destination).collect())
 }
 
 /// What names a flow: its type, direction, protocol and selectors.

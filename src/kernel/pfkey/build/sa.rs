@@ -47,7 +47,7 @@ impl Dialect {
         let message = Message::new(kind, SaType::of(sa.protocol))
             .with(Extension::Sa(association))
             .with_all(self.is_kame().then(|| kame::sa2(sa.mode, sa.reqid)))
-            .with(self.sa_address(AddressRole::Src, sa.src))
+            .with_all(self.sa_source(sa.src))
             .with(self.sa_address(AddressRole::Dst, sa.dst));
         // Any order will do; these are setkey's and OpenBSD's.
         if self.is_kame() {
