@@ -53,6 +53,34 @@ fn a_wish_without_a_connection_has_the_rules_protocol_mode_and_request_id() {
 }
 
 #[test]
+fn a_configured_connection_may_want_ah() {
+    let with = |side: Side| Side { protocol: Protocol::Ah, start: Start::Active, ..side };
+    let mut pair = Pair::fine(with(Side::a()), Side { start: Start::Passive, ..with(Side::b()) });
+    pair.run_for(SECOND);
+    assert_eq!(pair.a.kernel.sas().len(), 2);
+    let requests = pair.a.kernel.requests().iter().chain(pair.b.kernel.requests());
+    let installed = requests.filter_map(|(_, r)| match r {
+        Request::InstallPair { pair, .. } => Some((&pair.inbound.0, &pair.outbound.0)),
+        _ => None,
+    });
+    for sa in installed.flat_map(|(inbound, outbound)| [inbound, outbound]) {
+        assert_eq!((sa.protocol, sa.keys.cipher, sa.keys.auth_key.expose().len()), (Protocol::Ah, None, 32));
+    }
+    // A quick mode that comes to nothing is taken back under its own protocol.
+    pair.command_a(coati::ike::endpoint::Command::Disconnect("tunnel".into()));
+    pair.run_for(SECOND);
+    pair.net.filter = Some(|_, d| d.local.ip() == A && d.bytes[18] == 32 && d.bytes.len() < 80);
+    pair.command_a(coati::ike::endpoint::Command::Connect("tunnel".into()));
+    pair.run_for(SECOND);
+    pair.b
+        .endpoint
+        .handle_command(pair.now, coati::ike::endpoint::Command::Disconnect("tunnel".into()))
+        .expect("known");
+    pair.run_for(SECOND);
+    assert!(pair.a.kernel.sas().is_empty() && pair.b.kernel.sas().is_empty(), "A was told of the AH SA");
+}
+
+#[test]
 fn a_rekey_keeps_what_the_rule_wanted() {
     let with = |side: Side| Side { protocol: Protocol::Ah, phase2_seconds: 60, ..side };
     let mut pair = Pair::fine(bare(with(Side::a())), with(Side::b()));
