@@ -214,6 +214,7 @@ impl Endpoint {
                 selector: wish.selector,
                 encapsulation: Encapsulation { protocol: wish.protocol, mode: wish.mode, udp },
                 reqid: wish.reqid,
+                original: None,
                 exchange: Exchange::default(),
                 iv: sa.first_iv(message_id),
                 acquire: wish.acquire,
