@@ -10,7 +10,7 @@ use crate::crypto::cipher::CipherError;
 use crate::crypto::dh::DhError;
 use crate::crypto::sign::SignError;
 use crate::crypto::x509::VerifyError;
-use crate::sadb::{KernelError, Selector};
+use crate::sadb::{KernelError, Protocol, SecurityRule, Selector};
 use crate::wire::codec::WireError;
 use crate::wire::registry::{ExchangeType, IdType, NotifyMessageType, PayloadType, ProtocolId};
 
@@ -142,6 +142,12 @@ pub enum Why {
     IdentitiesChanged,
     /// No phase 2 policy is for this traffic.
     NoPhase2Policy(Selector),
+    /// The phase 2 policy for this traffic has no algorithms for this protocol.
+    NoTransforms(Protocol),
+    /// The kernel's policy wants what is never negotiated: several protocols at once, or compression.
+    NotNegotiated(Vec<SecurityRule>),
+    /// The kernel's policy does not say who the peer is.
+    NoAddress,
     /// PFS was agreed but the KE payload is missing, or the reverse.
     PfsPayload {
         /// Whether one was expected.
@@ -180,6 +186,8 @@ pub enum Why {
     PolicyGone,
     /// A new contact of the same peer made it void.
     InitialContact,
+    /// Somebody else removed its SA from the kernel.
+    Vanished,
 }
 
 impl Why {
@@ -232,7 +240,10 @@ impl Why {
             | Self::PeerDead
             | Self::PeerNotified(_)
             | Self::InitialContact
-            | Self::PolicyGone => Severity::Warning,
+            | Self::PolicyGone
+            | Self::Vanished
+            | Self::NotNegotiated(_)
+            | Self::NoAddress => Severity::Warning,
             _ => Severity::Error,
         }
     }
@@ -297,6 +308,9 @@ impl fmt::Display for Why {
                 f.write_str("the peer answered with other phase 2 identities than were sent")
             }
             Self::NoPhase2Policy(selector) => write!(f, "no phase 2 configuration is for {selector}"),
+            Self::NoTransforms(protocol) => write!(f, "no algorithms are configured for {protocol}"),
+            Self::NotNegotiated(rules) => not_negotiated(f, rules),
+            Self::NoAddress => f.write_str("the kernel's policy names no address of the peer"),
             Self::PfsPayload { expected: true } => {
                 f.write_str("PFS was agreed, but the KE payload is missing")
             }
@@ -323,9 +337,22 @@ impl fmt::Display for Why {
             Self::Requested => f.write_str("it was asked for"),
             Self::PeerDead => f.write_str("the peer answers no longer"),
             Self::PolicyGone => f.write_str("its configuration was removed or changed"),
+            Self::Vanished => f.write_str("somebody else has removed its SA from the kernel"),
             Self::InitialContact => f.write_str("the peer has started afresh (INITIAL-CONTACT)"),
         }
     }
+}
+
+/// The rules as setkey writes them, and what is wrong with them.
+fn not_negotiated(f: &mut fmt::Formatter<'_>, rules: &[SecurityRule]) -> fmt::Result {
+    f.write_str("the kernel's policy wants")?;
+    for SecurityRule { protocol, mode, .. } in rules {
+        write!(f, " {protocol}/{mode}")?;
+    }
+    f.write_str(match rules {
+        [_] => ": compression is not negotiated",
+        _ => ": bundles of several protocols are not negotiated",
+    })
 }
 
 impl std::error::Error for Why {}

@@ -5,6 +5,7 @@ mod pair;
 mod quick_initiator;
 mod quick_responder;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 pub(super) use pair::{Pair, PairStage};
@@ -21,7 +22,7 @@ use super::proposal::phase2::Encapsulation;
 use super::timer::Timer;
 use crate::crypto::job::{CryptoJob, CryptoResult};
 use crate::sadb::{
-    AcquireId, AddressPair, Endpoints, KernelError, Protocol, Reply, Request, SaPair, Selector, Spi,
+    AcquireId, AddressPair, Endpoints, KernelError, Protocol, Reply, Request, SaId, SaPair, Selector, Spi,
     UdpEncapsulation,
 };
 use crate::time::Instant;
@@ -50,6 +51,10 @@ pub(super) struct Common {
     pub(super) policy: Arc<Phase2Policy>,
     pub(super) selector: Selector,
     pub(super) encapsulation: Encapsulation,
+    /// The request id of the kernel's policy, 0 for none.
+    pub(super) reqid: u32,
+    /// Us and the peer, as the peer's NAT-OA payloads say.
+    pub(super) original: Option<Endpoints>,
     pub(super) exchange: Exchange,
     pub(super) iv: Iv,
     pub(super) acquire: Option<AcquireId>,
@@ -66,6 +71,7 @@ impl Common {
             message_id: self.message_id,
             connection: self.connection.clone(),
             selector: self.selector,
+            encapsulation: self.encapsulation,
             role: self.role,
         }
     }
@@ -90,12 +96,21 @@ impl Common {
 
     fn udp(&self) -> Option<UdpEncapsulation> {
         let AddressPair { local, remote } = self.route.0;
-        let udp = UdpEncapsulation { local_port: local.port(), remote_port: remote.port(), original: None };
+        let original = self.original.filter(|_| self.encapsulation.has_originals());
+        let udp = UdpEncapsulation { local_port: local.port(), remote_port: remote.port(), original };
         self.encapsulation.udp.then_some(udp)
     }
 
-    fn reqid(&self) -> u32 {
-        self.connection.as_ref().map_or(0, |c| c.reqid)
+    /// Takes what the peer's NAT-OAi and NAT-OAr say, where they can be about these two hosts.
+    pub(super) fn learn_originals(&mut self, originals: Option<(IpAddr, IpAddr)>) {
+        let is_ipv4 = self.route.0.remote.is_ipv4();
+        self.original =
+            originals.filter(|(i, r)| (i.is_ipv4(), r.is_ipv4()) == (is_ipv4, is_ipv4)).map(|(i, r)| {
+                match self.role {
+                    Role::Initiator => Endpoints { local: i, remote: r },
+                    Role::Responder => Endpoints { local: r, remote: i },
+                }
+            });
     }
 
     fn header(&self, first: PayloadType) -> Header {
@@ -130,9 +145,9 @@ impl Common {
     }
 
     /// Asks the kernel for our SPI.
-    fn request_spi(&self, protocol: Protocol, ctx: &mut Context<'_>) {
-        let (endpoints, acquire) = (self.endpoints(), self.acquire);
-        let (mode, reqid) = (self.encapsulation.mode, self.reqid());
+    fn request_spi(&self, ctx: &mut Context<'_>) {
+        let (endpoints, acquire, reqid) = (self.endpoints(), self.acquire, self.reqid);
+        let Encapsulation { protocol, mode, .. } = self.encapsulation;
         let request = Request::GetSpi { protocol, mode, endpoints, acquire, reqid };
         ctx.out.request(RequestOwner::Spi(self.id, protocol, endpoints.local), request);
     }
@@ -206,9 +221,14 @@ impl State {
         }
     }
 
-    /// The peer's SPI, once it is known.
-    pub(super) fn peer_spi(&self) -> Option<Spi> {
-        self.installed().map(|pair| pair.outbound.0.spi)
+    /// The SA that we will send with, once the peer's SPI is known.
+    pub(super) fn outbound(&self) -> Option<SaId> {
+        self.installed().map(|pair| pair.outbound.0.id())
+    }
+
+    /// Whether an SA of that name is, or may be, in the kernel for it.
+    pub(super) fn holds(&self, sa: SaId) -> bool {
+        self.installed().is_some_and(|pair| [pair.inbound.0.id(), pair.outbound.0.id()].contains(&sa))
     }
 
     /// The pair that is, or may be, in the kernel already.
@@ -411,6 +431,6 @@ fn release(common: &Common, state: &State, ctx: &mut Context<'_>) {
 }
 
 fn release_spi(common: &Common, (protocol, spi): (Protocol, Spi), ctx: &mut Context<'_>) {
-    let id = crate::sadb::SaId { protocol, dst: common.endpoints().local, spi };
+    let id = SaId { protocol, dst: common.endpoints().local, spi };
     ctx.out.request(RequestOwner::Cleanup, Request::Delete(id));
 }

@@ -229,7 +229,7 @@ pub struct Phase2Policy {
     pub remote: TrafficMatch,
     /// Only with this peer ([`Phase1Policy::name`]).
     pub phase1: Option<String>,
-    /// What we offer, in this order, and accept.
+    /// What we offer, in this order, and accept; of them those of the protocol that the traffic's policy wants.
     pub transforms: Vec<Phase2Transform>,
     /// Perfect forward secrecy.
     pub pfs: Sourced<PfsRule>,
@@ -291,6 +291,21 @@ pub struct Connection {
 }
 
 impl Policy {
+    /// What becomes of a connection when this policy replaces `old`: the equal one of this policy, or itself where it
+    /// was not the configuration's but the kernel's (or none at all); `None` when it is gone.
+    pub(super) fn keeps(
+        &self,
+        old: &Self,
+        connection: Option<&Arc<Connection>>,
+    ) -> Option<Option<Arc<Connection>>> {
+        let Some(connection) = connection else { return Some(None) };
+        match self.connections.iter().find(|new| *new == connection) {
+            Some(same) => Some(Some(Arc::clone(same))),
+            None if old.connections.contains(connection) => None,
+            None => Some(Some(Arc::clone(connection))),
+        }
+    }
+
     /// The phase 1 policy for a peer at `address`: its own, else one for anybody.
     pub fn phase1_for(&self, address: IpAddr) -> Option<&Arc<Phase1Policy>> {
         let named = self.phase1.iter().find(|p| p.remote == Some(address));
@@ -322,6 +337,11 @@ impl Phase2Policy {
             seconds: Sourced::new(Bounds::exact(0), at),
             kilobytes: None,
         }
+    }
+
+    /// The transforms of one protocol, in their order.
+    pub fn transforms_of(&self, protocol: Protocol) -> impl Iterator<Item = &Phase2Transform> {
+        self.transforms.iter().filter(move |t| t.protocol == protocol)
     }
 
     /// How many of peer, local and remote are named, or `None` when one of them differs.

@@ -28,6 +28,16 @@ pub enum Answer {
     Late,
 }
 
+/// Which of several outbound SAs for the same traffic a kernel sends with.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Preference {
+    /// The newest, as Linux and OpenBSD do.
+    #[default]
+    Newest,
+    /// The oldest, until it is gone, as FreeBSD does.
+    Oldest,
+}
+
 /// One SA that the fake kernel holds.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct FakeSa {
@@ -49,6 +59,7 @@ pub struct FakeKernel {
     larval: BTreeMap<SaId, RequestId>,
     sas: Vec<FakeSa>,
     policies: Vec<FlowPolicy>,
+    preference: Preference,
     script: VecDeque<Answer>,
     late: Vec<KernelEvent>,
     requests: Vec<(RequestId, Request)>,
@@ -76,6 +87,7 @@ impl FakeKernel {
             larval: BTreeMap::new(),
             sas: Vec::new(),
             policies: Vec::new(),
+            preference: Preference::default(),
             script: VecDeque::new(),
             late: Vec::new(),
             requests: Vec::new(),
@@ -87,6 +99,11 @@ impl FakeKernel {
     /// What it says it can do.
     pub const fn capabilities_mut(&mut self) -> &mut Capabilities {
         &mut self.capabilities
+    }
+
+    /// Makes it send with the oldest or the newest SA.
+    pub const fn prefer(&mut self, preference: Preference) {
+        self.preference = preference;
     }
 
     /// How the next request without an answer in the script is answered.
@@ -131,15 +148,25 @@ impl FakeKernel {
 
     /// Makes the kernel wish for an SA, as if a packet had met a policy.
     pub fn acquire(&mut self, selector: Selector, endpoints: Endpoints) -> AcquireId {
-        let id = AcquireId(self.next_acquire);
-        self.next_acquire += 1;
         let rule = SecurityRule {
             protocol: Protocol::Esp,
             mode: Mode::Tunnel,
             endpoints: Some(endpoints),
             level: Level::Require,
         };
-        self.inject(KernelEvent::Acquire { id, selector, endpoints, rules: vec![rule] });
+        self.acquire_under(selector, endpoints, vec![rule])
+    }
+
+    /// The same under a policy with these rules.
+    pub fn acquire_under(
+        &mut self,
+        selector: Selector,
+        endpoints: Endpoints,
+        rules: Vec<SecurityRule>,
+    ) -> AcquireId {
+        let id = AcquireId(self.next_acquire);
+        self.next_acquire += 1;
+        self.inject(KernelEvent::Acquire { id, selector, endpoints, rules });
         id
     }
 
@@ -151,12 +178,18 @@ impl FakeKernel {
         self.inject(KernelEvent::Expire { sa, hard });
     }
 
+    /// Lets somebody else remove an SA.
+    pub fn vanish(&mut self, sa: SaId) {
+        self.sas.retain(|held| held.params.id() != sa);
+        self.inject(KernelEvent::Gone { sa });
+    }
+
     /// All requests so far, in order.
     pub fn requests(&self) -> &[(RequestId, Request)] {
         &self.requests
     }
 
-    /// All SAs, oldest first.
+    /// All SAs, oldest first; an outbound half is as old as it has been in use.
     pub fn sas(&self) -> &[FakeSa] {
         &self.sas
     }
@@ -166,9 +199,14 @@ impl FakeKernel {
         self.sas.iter().find(|held| held.params.id() == id)
     }
 
-    /// The SA that a packet for `selector` would be sent with: the newest.
+    /// The SA that a packet for `selector` would be sent with.
     pub fn sending_sa(&self, selector: &Selector) -> Option<&FakeSa> {
-        self.sas.iter().rev().find(|held| !held.inbound && held.sending && held.params.selector == *selector)
+        let serves = |held: &&FakeSa| !held.inbound && held.sending && held.params.selector == *selector;
+        let mut serving = self.sas.iter().filter(serves);
+        match self.preference {
+            Preference::Newest => serving.next_back(),
+            Preference::Oldest => serving.next(),
+        }
     }
 
     /// SPIs that are reserved and have no SA yet.
@@ -186,11 +224,13 @@ impl FakeKernel {
             Request::GetSpi { protocol, endpoints, .. } => self.reserve(id, protocol, endpoints),
             Request::InstallPair { pair, sending, .. } => self.install(*pair, sending),
             Request::StartSending(sa) => {
-                let held = self.sas.iter_mut().find(|held| !held.inbound && held.params.id() == sa);
-                held.map(|held| held.sending = true).ok_or(KernelError::NoSuchSa)?;
+                let is_meant = |held: &FakeSa| !held.inbound && held.params.id() == sa;
+                let at = self.sas.iter().position(is_meant).ok_or(KernelError::NoSuchSa)?;
+                let held = self.sas.remove(at);
+                self.sas.push(FakeSa { sending: true, ..held });
                 Ok(Reply::Done)
             }
-            Request::Delete(sa) => {
+            Request::Delete(sa) | Request::Reclaim { sa, .. } => {
                 let before = self.sas.len() + self.larval.len();
                 self.larval.remove(&sa);
                 self.sas.retain(|held| held.params.id() != sa);

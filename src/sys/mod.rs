@@ -3,10 +3,14 @@
 #![deny(unsafe_op_in_unsafe_fn, clippy::undocumented_unsafe_blocks)]
 
 pub mod interfaces;
+pub mod ipsec_socket;
 mod message;
 #[cfg(target_os = "linux")]
 pub mod netlink;
+pub mod pfkey;
 pub mod raw;
 mod readiness;
 pub mod route;
+#[cfg(target_os = "openbsd")]
+mod sysctl;
 pub mod udp;

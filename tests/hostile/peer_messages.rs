@@ -5,7 +5,7 @@ use coati::ike::event::Role;
 use coati::ike::keys;
 use coati::ike::proposal::phase2::Encapsulation;
 use coati::ike::proposal::{phase1, phase2};
-use coati::sadb::{Mode, Prefix, Spi};
+use coati::sadb::{Mode, Prefix, Protocol, Spi};
 use coati::wire::header::{Flags, Header, MessageId};
 use coati::wire::message::{ChainBuilder, emit_message};
 use coati::wire::payload::{
@@ -142,22 +142,23 @@ impl Peer {
 
     pub(crate) fn quick_1(&mut self) -> Vec<u8> {
         let id = self.message_id();
-        self.quick_1_for(id, [policy::net(self.me), policy::net(VICTIM)])
+        self.quick_1_for(id, &[policy::net(self.me), policy::net(VICTIM)])
     }
 
-    /// Message 1 of a quick mode for the traffic between these networks: ours, then the victim's.
-    pub(crate) fn quick_1_for(&mut self, id: MessageId, nets: [Prefix; 2]) -> Vec<u8> {
+    /// Message 1 of a quick mode for the traffic between these networks: ours, then the victim's; without identities
+    /// when there are none.
+    pub(crate) fn quick_1_for(&mut self, id: MessageId, nets: &[Prefix]) -> Vec<u8> {
         let mut octets = [0; 20];
         self.random.public(&mut octets).unwrap();
         let spi = u32::from_be_bytes(octets[..4].try_into().unwrap()) | 0x100;
         let spi_own = Spi::new(spi).unwrap();
         let ni = octets[4..].to_vec();
-        let encapsulation = Encapsulation { mode: Mode::Tunnel, udp: false };
+        let encapsulation = Encapsulation { protocol: Protocol::Esp, mode: Mode::Tunnel, udp: false };
         let sa = phase2::offer(&policy::phase2(self.me, VICTIM), encapsulation, spi_own);
         let mut rest = ChainBuilder::new();
         rest.push(&sa).push(&Nonce(ni.clone()));
         for net in nets {
-            rest.push(&subnet(net));
+            rest.push(&subnet(*net));
         }
         let keys = self.keys.as_ref().unwrap();
         let hash = keys::hash_1(Keys::prf(), &keys.skeyid, id, rest.as_slice());

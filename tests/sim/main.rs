@@ -2,9 +2,11 @@
 
 mod edges;
 mod fuzz_corpus;
+mod kernel;
 mod net;
 mod pair;
 mod policy;
 mod scenarios;
 mod seeds;
 mod states;
+mod traffic;

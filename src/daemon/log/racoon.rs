@@ -19,10 +19,9 @@ pub(super) fn render(event: &Event) -> Vec<Line> {
             match why {
                 Why::NoPolicy => {
                     let known = format!("no configuration found for {remote}.");
-                    vec![Line::new(Level::Error, known), reason(text)]
+                    vec![Line::new(Level::Error, known), Line::new(Level::Error, text)]
                 }
-                why if why.severity() == Severity::Noise => vec![Line::new(Level::Debug, text)],
-                _ => vec![reason(text)],
+                why => vec![Line::new(level(why), text)],
             }
         }
         Event::Dropped { addresses, why, authenticated } => {
@@ -32,6 +31,12 @@ pub(super) fn render(event: &Event) -> Vec<Line> {
         }
         Event::Kernel { what, error } => {
             vec![Line::new(Level::Error, format!("pfkey {what} failed: {error}"))]
+        }
+        Event::Notice(notice) => {
+            vec![Line::new(
+                explain::notice_level(notice),
+                format!("pfkey: {}", explain::printable(&notice.to_string())),
+            )]
         }
         Event::Drained => Vec::new(),
     }
@@ -269,10 +274,14 @@ fn phase2(about: &Phase2Ref, what: &Phase2Event) -> Vec<Line> {
         Phase2Event::Failed(why) => phase2_failed(about, why),
         Phase2Event::Rekeying(sa) | Phase2Event::Expired(sa) => info(format!(
             "IPsec-SA expired: {} spi={}({:#x})",
-            direction(sa, addresses, Mode::Tunnel, false),
+            direction(sa, addresses, about.encapsulation.mode, about.encapsulation.udp),
             sa.spi.value(),
             sa.spi.value()
         )),
+        Phase2Event::Vanished(sa) => vec![Line::new(
+            Level::Warning,
+            format!("IPsec-SA spi={} was removed from the kernel by somebody else.", sa.spi.value()),
+        )],
         Phase2Event::Deleted { pair: (_, outbound), by_peer: true } => info(format!(
             "purged IPsec-SA proto_id={} spi={}.",
             protocol(outbound.protocol),
@@ -292,7 +301,8 @@ fn phase2_failed(about: &Phase2Ref, why: &Why) -> Vec<Line> {
     let first = match why {
         Why::Phase1TimedOut => {
             let ends = format!("{peer}->{}", local.ip());
-            format!("phase2 negotiation failed due to time up waiting for phase1. ESP {ends} ")
+            let protocol = protocol(about.encapsulation.protocol);
+            format!("phase2 negotiation failed due to time up waiting for phase1. {protocol} {ends} ")
         }
         Why::TimedOut { .. } => format!("{peer} give up to get IPsec-SA due to time up to wait."),
         _ => "phase2 negotiation failed.".to_owned(),
@@ -349,10 +359,6 @@ fn between(addresses: &AddressPair, arrow: &str) -> String {
 
 fn refused(peer: std::net::IpAddr, first: String, why: Vec<String>) -> Vec<Line> {
     std::iter::once(first).chain(why).map(|text| Line::about(peer, Level::Error, text)).collect()
-}
-
-fn reason(text: String) -> Line {
-    Line::new(Level::Error, text)
 }
 
 fn info(text: String) -> Vec<Line> {

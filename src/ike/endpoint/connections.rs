@@ -9,11 +9,11 @@ use crate::ike::context::RequestOwner;
 use crate::ike::error::Why;
 use crate::ike::event::{Event, Phase1Id, Role};
 use crate::ike::exchange::Exchange;
-use crate::ike::phase2::{Common, PairId, PairStage, Quick, QuickId};
-use crate::ike::policy::{Connection, Start};
+use crate::ike::phase2::{Common, Pair, PairId, PairStage, Quick, QuickId};
+use crate::ike::policy::{Connection, Policy, Start};
 use crate::ike::proposal::phase2::Encapsulation;
 use crate::ike::timer::Timer;
-use crate::sadb::{AcquireId, Endpoints, Mode, Request, Selector};
+use crate::sadb::{AcquireId, Endpoints, Level, Mode, Protocol, Request, SecurityRule, Selector};
 use crate::time::Now;
 
 /// How often connections that are always up are looked after.
@@ -25,7 +25,10 @@ pub(super) struct Wish {
     pub(super) connection: Option<Arc<Connection>>,
     pub(super) selector: Selector,
     pub(super) endpoints: Endpoints,
+    pub(super) protocol: Protocol,
     pub(super) mode: Mode,
+    /// The request id of the kernel's policy, 0 for none.
+    pub(super) reqid: u32,
     pub(super) acquire: Option<AcquireId>,
     pub(super) replaces: Option<PairId>,
 }
@@ -45,7 +48,9 @@ impl Wish {
             connection: Some(Arc::clone(connection)),
             selector: connection.selector,
             endpoints,
+            protocol: connection.protocol,
             mode: connection.mode,
+            reqid: connection.reqid,
             acquire: None,
             replaces: None,
         })
@@ -57,6 +62,11 @@ impl Wish {
 }
 
 impl Endpoint {
+    /// All connections, those of the configuration first.
+    pub(super) fn connections(&self) -> impl Iterator<Item = &Arc<Connection>> {
+        self.core.policy.connections.iter().chain(&self.kernel_connections)
+    }
+
     /// The kernel has a packet and no SA for it.
     pub(super) fn acquire(
         &mut self,
@@ -64,16 +74,32 @@ impl Endpoint {
         id: AcquireId,
         selector: Selector,
         endpoints: Endpoints,
-        mode: Mode,
+        rules: Vec<SecurityRule>,
     ) {
-        let connection = self
-            .core
-            .policy
-            .connections
-            .iter()
-            .find(|c| c.selector == selector && c.remote.is_none_or(|remote| remote == endpoints.remote));
-        let connection = connection.map(Arc::clone);
-        self.want(now, Wish { connection, selector, endpoints, mode, acquire: Some(id), replaces: None });
+        let connection = self.connection_for(&selector, endpoints.remote).map(Arc::clone);
+        let first = rules.first().copied();
+        let reqid = match first.map(|rule| rule.level) {
+            Some(Level::Unique(id @ 1..)) => id,
+            // The rule asks for none: the configuration may.
+            _ => connection.as_ref().map_or(0, |c| c.reqid),
+        };
+        let wish = Wish {
+            connection,
+            selector,
+            endpoints,
+            protocol: first.map_or(Protocol::Esp, |rule| rule.protocol),
+            mode: first.map_or(Mode::Tunnel, |rule| rule.mode),
+            reqid,
+            acquire: Some(id),
+            replaces: None,
+        };
+        if rules.len() > 1 || wish.protocol == Protocol::IpComp {
+            return self.cannot(now, &wish, Why::NotNegotiated(rules));
+        }
+        if endpoints.remote.is_unspecified() {
+            return self.cannot(now, &wish, Why::NoAddress);
+        }
+        self.want(now, wish);
     }
 
     /// Negotiates, or waits for a phase 1, or says why neither is possible.
@@ -136,7 +162,7 @@ impl Endpoint {
         let (selector, remote) = (wish.selector, wish.endpoints.remote);
         let name = wish.connection.as_ref().map_or_else(|| selector.to_string(), |c| c.name.clone());
         // Every packet that finds no SA asks anew: the same answer is told once in a while.
-        if !self.has_failed_lately(now, &name, &why) {
+        if self.is_news(now, &name, &why) {
             if why != Why::TooSoon && why != Why::Phase1Failed {
                 self.fail(now, name, remote, why.to_string());
             }
@@ -163,6 +189,10 @@ impl Endpoint {
             let why = Why::NoPhase2Policy(wish.selector);
             return self.cannot(now, &wish, why);
         };
+        if policy.transforms_of(wish.protocol).next().is_none() {
+            let why = Why::NoTransforms(wish.protocol);
+            return self.cannot(now, &wish, why);
+        }
         let Some((common, sa)) = phase1.established_mut() else { return };
         let mut ctx = self.core.context(now);
         let message_id = match sa.new_id(&mut ctx) {
@@ -182,7 +212,9 @@ impl Endpoint {
                 connection: wish.connection,
                 policy,
                 selector: wish.selector,
-                encapsulation: Encapsulation { mode: wish.mode, udp },
+                encapsulation: Encapsulation { protocol: wish.protocol, mode: wish.mode, udp },
+                reqid: wish.reqid,
+                original: None,
                 exchange: Exchange::default(),
                 iv: sa.first_iv(message_id),
                 acquire: wish.acquire,
@@ -226,12 +258,11 @@ impl Endpoint {
     }
 
     /// After a reload: what waits for a phase 1 under an unchanged part of the policy goes on waiting.
-    pub(super) fn keep_pending(&mut self, now: Now) {
+    pub(super) fn keep_pending(&mut self, now: Now, old: &Policy) {
         for Pending { id, mut wish } in std::mem::take(&mut self.pending) {
-            let policy = &self.core.policy;
-            let old = wish.connection.take();
-            wish.connection = old.as_ref().and_then(|c| policy.connections.iter().find(|n| *n == c)).cloned();
-            let is_kept = old.is_none() || wish.connection.is_some();
+            let kept = self.core.policy.keeps(old, wish.connection.as_ref());
+            let is_kept = kept.is_some();
+            wish.connection = kept.flatten();
             if is_kept && self.is_calling(wish.endpoints.remote) {
                 self.pending.push(Pending { id, wish });
             } else {
@@ -279,7 +310,8 @@ impl Endpoint {
         let same = |selector: &Selector, remote: IpAddr| {
             *selector == connection.selector && connection.remote.is_none_or(|r| r == remote)
         };
-        self.pairs.values().any(|p| p.stage != PairStage::Lingering && same(&p.selector, p.outbound.dst))
+        let sends = |p: &Pair| matches!(p.stage, PairStage::Mature | PairStage::Rekeying);
+        self.pairs.values().any(|p| sends(p) && same(&p.selector, p.outbound.dst))
             || self.quick.values().any(|q| {
                 q.state.name() != "Finished" && same(&q.common.selector, q.common.route.0.remote.ip())
             })

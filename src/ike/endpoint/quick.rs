@@ -127,9 +127,10 @@ impl Endpoint {
         }
         let before = Before::of(&quick);
         let (phase1, local) = (common.phase1.id, common.route.0.local.ip());
+        let protocol = common.encapsulation.protocol;
         let mut ctx = self.core.context(now);
         if let Some(spi) = quick.abort(why.clone(), &mut ctx) {
-            let sa = SaId { protocol: Protocol::Esp, dst: local, spi };
+            let sa = SaId { protocol, dst: local, spi };
             self.inform(now, phase1, &informational::delete_phase2(sa));
         }
         self.quick_ended(now, before, &why);
@@ -149,6 +150,7 @@ impl Endpoint {
         sa.dead_peer.heard(now.mono);
         let before = common.addresses.remote.ip();
         common.follow(received.meta);
+        let nat = common.nat.unwrap_or_default();
         let quick = Common {
             id: QuickId(number),
             phase1: common.reference(),
@@ -163,7 +165,9 @@ impl Endpoint {
                 Prefix::host(common.addresses.local.ip()),
                 Prefix::host(common.addresses.remote.ip()),
             ),
-            encapsulation: Encapsulation { mode: Mode::Tunnel, udp: common.nat.is_some_and(Nat::found) },
+            encapsulation: Encapsulation { protocol: Protocol::Esp, mode: Mode::Tunnel, udp: nat.found() },
+            reqid: 0,
+            original: None,
             exchange: Exchange::default(),
             iv: opened.next_iv.clone(),
             acquire: None,
@@ -173,7 +177,7 @@ impl Endpoint {
         };
         let after = common.addresses.remote.ip();
         self.moved(id, before, after);
-        let agreed = self.agree(now, quick, opened);
+        let agreed = self.agree(now, quick, nat, opened);
         match agreed {
             Ok((mut common, request)) => {
                 common.exchange.answers(received.digest.clone());
@@ -202,6 +206,7 @@ impl Endpoint {
         &mut self,
         now: Now,
         common: Common,
+        nat: Nat,
         opened: phase2::Opened,
     ) -> Result<(Common, PeerRequest), Box<(Phase2Ref, Why)>> {
         let mut common = common;
@@ -212,15 +217,19 @@ impl Endpoint {
         if let Some((ci, cr)) = &opened.ids {
             common.selector = peer_selector(ci, cr).map_err(|why| Box::new((common.reference(), why)))?;
         }
+        common.learn_originals(opened.originals);
         let remote = common.route.0.remote.ip();
-        let Some(connection) = self.connection_for(&common.selector, remote) else {
+        let Some((connection, selector)) = self.connection_of(&common, nat) else {
             let nearest = self.nearest_connection(&common.selector, remote);
             return Err(Box::new((
                 common.reference(),
                 Why::NoConnection { selector: common.selector, nearest },
             )));
         };
+        common.selector = selector;
+        common.encapsulation.protocol = connection.protocol;
         common.encapsulation.mode = connection.mode;
+        common.reqid = connection.reqid;
         common.connection = Some(Arc::clone(connection));
         let Some(policy) = self.core.policy.phase2_for(&common.selector, &common.phase1.policy.name) else {
             return Err(Box::new((common.reference(), Why::NoPhase2Policy(common.selector))));
@@ -228,7 +237,7 @@ impl Endpoint {
         common.policy = Arc::clone(policy);
         let selection = select(&opened.sa, policy, common.encapsulation);
         if let Ok(selection) = &selection
-            && self.is_taken(selection.algorithms.protocol, remote, selection.peer_spi)
+            && self.is_taken(common.encapsulation.protocol, remote, selection.peer_spi)
         {
             return Err(Box::new((common.reference(), Why::ForeignSpi)));
         }
@@ -248,16 +257,36 @@ impl Endpoint {
     /// Whether an SPI at that address is another pair's: its SA would be taken for ours, and deleted with ours.
     fn is_taken(&self, protocol: Protocol, dst: IpAddr, spi: Spi) -> bool {
         self.by_sa.contains_key(&SaId { protocol, dst, spi })
-            || self
-                .quick
-                .values()
-                .any(|q| q.state.peer_spi() == Some(spi) && q.common.route.0.remote.ip() == dst)
+            || self.quick.values().any(|q| q.state.outbound() == Some(SaId { protocol, dst, spi }))
     }
 
-    /// The connection for exactly this traffic with this peer.
-    fn connection_for(&self, selector: &Selector, remote: IpAddr) -> Option<&Arc<Connection>> {
-        let all = || self.core.policy.connections.iter().filter(|c| c.selector == *selector);
-        all().find(|c| c.remote == Some(remote)).or_else(|| all().find(|c| c.remote.is_none()))
+    /// The connection that a peer's request falls under, and its traffic as we know it. In transport mode a host behind
+    /// a NAT names itself by an address that is not seen here, and us by one that we may not have: what is meant are
+    /// the two hosts (RFC 3947 section 5.2).
+    fn connection_of(&self, common: &Common, nat: Nat) -> Option<(&Arc<Connection>, Selector)> {
+        let asked = common.selector;
+        let (local, remote) = (common.route.0.local.ip(), common.route.0.remote.ip());
+        if let Some(connection) = self.connection_for(&asked, remote) {
+            return Some((connection, asked));
+        }
+        let seen = |is_behind: bool, named: Prefix, address| {
+            if is_behind && named.is_host() { Prefix::host(address) } else { named }
+        };
+        let meant = Selector {
+            local: seen(nat.local, asked.local, local),
+            remote: seen(nat.remote, asked.remote, remote),
+            ..asked
+        };
+        let connection = self.connection_for(&meant, remote).filter(|c| c.mode == Mode::Transport)?;
+        Some((connection, meant))
+    }
+
+    /// The connection for exactly this traffic with this peer: of the configuration, else of the kernel's policies.
+    pub(super) fn connection_for(&self, selector: &Selector, remote: IpAddr) -> Option<&Arc<Connection>> {
+        [&self.core.policy.connections, &self.kernel_connections].into_iter().find_map(|of| {
+            let all = || of.iter().filter(|c| c.selector == *selector);
+            all().find(|c| c.remote == Some(remote)).or_else(|| all().find(|c| c.remote.is_none()))
+        })
     }
 
     /// The traffic configured with this peer that has most in common with `selector`.
@@ -271,7 +300,7 @@ impl Endpoint {
                 + u8::from(c.selector.remote == selector.remote)
                 + u8::from(c.selector.protocol == selector.protocol)
         };
-        let candidates = self.core.policy.connections.iter().filter(|c| c.remote.is_none_or(|r| r == remote));
+        let candidates = self.connections().filter(|c| c.remote.is_none_or(|r| r == remote));
         candidates.max_by_key(|c| score(c)).map(|c| Box::new((c.selector, c.at.clone())))
     }
 

@@ -20,19 +20,16 @@ use crate::wire::registry::PayloadType;
 
 /// The kernel chooses our SPI.
 #[derive(Debug)]
-pub(in crate::ike) struct AwaitSpi {
-    protocol: Protocol,
-}
+pub(in crate::ike) struct AwaitSpi;
 
 pub(super) fn begin(common: &Common, ctx: &mut Context<'_>) -> State {
-    let protocol = common.policy.transforms.first().map_or(Protocol::Esp, |t| t.protocol);
-    common.request_spi(protocol, ctx);
-    State::AwaitSpi(AwaitSpi { protocol })
+    common.request_spi(ctx);
+    State::AwaitSpi(AwaitSpi)
 }
 
 impl AwaitSpi {
     pub(super) fn done(self, common: &mut Common, spi: Spi, ctx: &mut Context<'_>) -> Next {
-        let spi = (self.protocol, spi);
+        let spi = (common.encapsulation.protocol, spi);
         let Some(group) = common.policy.pfs.value.offer() else {
             return send_offer(common, spi, None, ctx);
         };
@@ -82,11 +79,11 @@ fn send_offer(common: &mut Common, spi: (Protocol, Spi), pfs: Option<Pfs>, ctx: 
         let ids = message::our_ids(common);
         let public = pfs.as_ref().map(|p| p.public.as_slice());
         let mut rest = ChainBuilder::new();
-        message::push(&mut rest, &sa, &ni_b, public, Some(&ids));
+        message::push(&mut rest, common, &sa, &ni_b, public, Some(&ids));
         let hash = message::hash_1(&common.keys, common.message_id, rest.as_slice());
         let mut chain = ChainBuilder::new();
         chain.push_raw(PayloadType::HASH, &hash);
-        message::push(&mut chain, &sa, &ni_b, public, Some(&ids));
+        message::push(&mut chain, common, &sa, &ni_b, public, Some(&ids));
         common.send(ctx, chain.finish(), true)?;
         Ok(ni_b)
     });
@@ -156,7 +153,8 @@ impl ExpectReply {
         common.exchange.answers(received.digest.clone());
         common.exchange.forget_sent();
         common.iv = accepted.next_iv;
-        let Contents { nonce: nr_b, public, responder_seconds, .. } = accepted.contents;
+        let Contents { nonce: nr_b, public, responder_seconds, originals, .. } = accepted.contents;
+        common.learn_originals(originals);
         let Selection2 { mut algorithms, peer_spi, .. } = accepted.selection;
         common.event(ctx, Phase2Event::Chosen(algorithms.chosen()));
         if let Some(seconds) = responder_seconds.filter(|s| *s > 0 && *s < algorithms.seconds) {
