@@ -231,6 +231,9 @@ impl Endpoint {
         common.encapsulation.mode = connection.mode;
         common.reqid = connection.reqid;
         common.connection = Some(Arc::clone(connection));
+        if !common.encapsulation.is_possible() {
+            return Err(Box::new((common.reference(), Why::AhThroughNat)));
+        }
         let Some(policy) = self.core.policy.phase2_for(&common.selector, &common.phase1.policy.name) else {
             return Err(Box::new((common.reference(), Why::NoPhase2Policy(common.selector))));
         };
