@@ -3,6 +3,7 @@
 mod check;
 mod demo;
 mod kernel;
+mod pfkey;
 mod run;
 
 use std::path::{Path, PathBuf};

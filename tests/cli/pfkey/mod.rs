@@ -1,0 +1,10 @@
+//! `coati run --pfkey unix:PATH`: two daemons, each with a model of a BSD kernel behind a Unix socket, on the loopback.
+//!
+//! What the daemons say to their kernels is compared message by message with what those kernels demand; then kernels
+//! answer late, twice, wrongly or not at all.
+
+mod faults;
+mod life;
+mod model;
+mod server;
+mod world;
