@@ -90,6 +90,9 @@ impl Endpoint {
         if matches!(pair.stage, PairStage::Mature | PairStage::Rekeying) {
             pair.stage = PairStage::Replaced;
         }
+        // It may have waited for its turn itself.
+        pair.replaces = None;
+        self.core.out.timers.clear(Timer::PairSwitch(id));
         self.core.out.timers.clear(Timer::PairRekey(id));
         if std::mem::take(&mut pair.has_outbound) {
             self.core.out.request(RequestOwner::Cleanup, Request::Delete(pair.outbound));
