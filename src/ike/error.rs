@@ -146,6 +146,8 @@ pub enum Why {
     NoTransforms(Protocol),
     /// The kernel's policy wants what is never negotiated: several protocols at once, or compression.
     NotNegotiated(Vec<SecurityRule>),
+    /// The kernel asks for SAs that it was given a moment ago.
+    AskedAgain,
     /// AH was asked for, and a NAT is in the way: what it changes is what AH protects.
     AhThroughNat,
     /// The kernel's policy does not say who the peer is.
@@ -247,6 +249,7 @@ impl Why {
             | Self::Vanished
             | Self::AhThroughNat
             | Self::NotNegotiated(_)
+            | Self::AskedAgain
             | Self::NoAddress => Severity::Warning,
             _ => Severity::Error,
         }
@@ -314,6 +317,9 @@ impl fmt::Display for Why {
             Self::NoPhase2Policy(selector) => write!(f, "no phase 2 configuration is for {selector}"),
             Self::NoTransforms(protocol) => write!(f, "no algorithms are configured for {protocol}"),
             Self::NotNegotiated(rules) => not_negotiated(f, rules),
+            Self::AskedAgain => {
+                f.write_str("the kernel asks again for SAs that it was given a moment ago, and does not use")
+            }
             Self::AhThroughNat => f.write_str("there is a NAT between us and the peer, which AH cannot pass"),
             Self::NoAddress => f.write_str("the kernel's policy names no address of the peer"),
             Self::PfsPayload { expected: true } => {

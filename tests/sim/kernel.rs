@@ -131,6 +131,33 @@ fn a_bundle_is_refused_by_name_and_told_once_in_a_while() {
 }
 
 #[test]
+fn a_kernel_that_does_not_use_its_sas_is_not_given_more_and_more() {
+    let mut pair = Pair::fine(Side::a(), Side::b());
+    let rule = pair.a.side.rule(Level::Require);
+    pair.acquire_under(vec![rule]);
+    pair.run_for(SECOND);
+    assert_eq!(pair.a.kernel.sas().len(), 2);
+    let told = |pair: &Pair| {
+        let is_told = |(_, e): &&(_, Event)| matches!(e, Event::CannotConnect { why: Why::AskedAgain, .. });
+        pair.a.events.iter().filter(is_told).count()
+    };
+    pair.acquire_under(vec![rule]);
+    pair.run_for(Duration::from_millis(100));
+    assert_eq!((pair.a.kernel.sas().len(), told(&pair)), (2, 0), "that packet was under way");
+    for _ in 0..5 {
+        pair.run_for(SECOND);
+        pair.acquire_under(vec![rule]);
+    }
+    pair.run_for(Duration::from_millis(100));
+    assert_eq!((pair.a.kernel.sas().len(), told(&pair)), (2, 1));
+    // Not for ever: something may have become of them that nobody has told us.
+    pair.run_for(5 * SECOND);
+    pair.acquire_under(vec![rule]);
+    pair.run_for(SECOND);
+    assert_eq!(pair.a.kernel.sas().iter().filter(|sa| sa.inbound).count(), 2);
+}
+
+#[test]
 fn a_peer_that_is_not_named_cannot_be_called() {
     let mut pair = Pair::fine(bare(Side::a()), Side::b());
     pair.a.side.peer = std::net::Ipv4Addr::UNSPECIFIED.into();
@@ -376,7 +403,8 @@ fn hosts_may_protect_one_service_of_theirs_in_transport_mode() {
         assert!(all.iter().all(|sa| sa.mode == Mode::Transport && sa.selector == selector));
         assert!(all.iter().all(|sa| sa.encapsulation.is_none()));
     }
-    // Also as the one who is asked.
+    // Also as the one who is asked, once the first pair is not what has just been asked for.
+    pair.run_for(11 * SECOND);
     pair.b.kernel.acquire_under(
         pair.b.side.selector(),
         Endpoints { local: B, remote: A },
