@@ -7,6 +7,8 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use crate::daemon::control::DEFAULT_PATH;
+use crate::daemon::kernel_choice::KernelOptions;
+use crate::kernel::system::{PfKeyDialect, SystemKernel};
 
 /// An IKEv1 keying daemon that reads racoon's and OpenBSD's files.
 #[derive(Parser, Debug)]
@@ -51,10 +53,10 @@ pub(super) enum Verb {
     Shutdown(Socket),
     /// Show two gateways, a tunnel and a ping through it, on this machine
     Demo(Demo),
-    /// Dump SAs (-D) and policies (-DP) of the running daemon, as setkey does
+    /// Load policies into the system's kernel, empty it, dump it, as setkey does
     #[command(disable_help_flag = true)]
     Setkey {
-        /// -D, -DP
+        /// -f FILE, -c, -D, -DP, -F, -FP
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
     },
@@ -109,8 +111,10 @@ pub(super) struct Run {
     pub(super) isakmpd_dir: PathBuf,
     #[command(flatten)]
     pub(super) socket: Socket,
-    /// The name of the TUN device [default: chosen by the system]
-    #[arg(long, value_name = "NAME")]
+    #[command(flatten)]
+    pub(super) kernel: KernelArguments,
+    /// Use the embedded stack, with a TUN device of this name [default: chosen by the system]
+    #[arg(long, value_name = "NAME", conflicts_with = "pfkey")]
     pub(super) tun: Option<String>,
     /// Listen on this address; may be repeated [default: what the files say, else all]
     #[arg(long, value_name = "ADDR")]
@@ -127,6 +131,78 @@ pub(super) struct Run {
     /// How log lines look
     #[arg(long, value_enum, default_value_t = LogFormat::Plain)]
     pub(super) log_format: LogFormat,
+}
+
+/// Which kernel holds the SAs and policies.
+#[derive(Args, Debug)]
+pub(super) struct KernelArguments {
+    /// Where SAs go
+    #[arg(long, value_enum, default_value_t = KernelName::Auto)]
+    pub(super) kernel: KernelName,
+    /// Speak PF_KEY with the kernel behind this socket (SOCK_SEQPACKET) instead of the system's own
+    #[arg(long, value_name = "unix:PATH", value_parser = unix_path)]
+    pub(super) pfkey: Option<PathBuf>,
+    /// How the kernel speaks PF_KEY [default: as this system does]
+    #[arg(long, value_enum, value_name = "SYSTEM")]
+    pub(super) pfkey_dialect: Option<DialectName>,
+}
+
+impl KernelArguments {
+    /// What they mean together.
+    pub(super) fn options(self) -> Result<KernelOptions, String> {
+        let dialect = self.pfkey_dialect.map(DialectName::dialect);
+        let is_pfkey = self.pfkey.is_some() || dialect.is_some();
+        match self.kernel {
+            KernelName::Auto if !is_pfkey => Ok(KernelOptions::Auto),
+            KernelName::Auto | KernelName::Pfkey => {
+                Ok(KernelOptions::System(SystemKernel::PfKey { socket: self.pfkey, dialect }))
+            }
+            _ if is_pfkey => Err("--pfkey and --pfkey-dialect are for --kernel pfkey".to_owned()),
+            KernelName::Embedded => Ok(KernelOptions::Embedded { tun: None }),
+            KernelName::Xfrm => Ok(KernelOptions::System(SystemKernel::Xfrm)),
+        }
+    }
+}
+
+/// Where SAs go.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum, Debug)]
+pub(super) enum KernelName {
+    /// The system's kernel where it can do IPsec, else the embedded stack
+    Auto,
+    /// The embedded stack
+    Embedded,
+    /// Linux, by XFRM netlink
+    Xfrm,
+    /// PF_KEY: FreeBSD, OpenBSD, or Linux with af_key
+    Pfkey,
+}
+
+/// Whose PF_KEY.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum, Debug)]
+pub(super) enum DialectName {
+    /// FreeBSD, and NetBSD's relatives of it
+    Freebsd,
+    /// OpenBSD
+    Openbsd,
+    /// Linux
+    Linux,
+}
+
+impl DialectName {
+    const fn dialect(self) -> PfKeyDialect {
+        match self {
+            Self::Freebsd => PfKeyDialect::FreeBsd,
+            Self::Openbsd => PfKeyDialect::OpenBsd,
+            Self::Linux => PfKeyDialect::Linux,
+        }
+    }
+}
+
+fn unix_path(text: &str) -> Result<PathBuf, String> {
+    match text.strip_prefix("unix:") {
+        Some(path) if !path.is_empty() => Ok(path.into()),
+        _ => Err("expected unix:PATH".to_owned()),
+    }
 }
 
 /// How log lines look.

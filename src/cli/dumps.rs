@@ -1,4 +1,4 @@
-//! `setkey -D`, `setkey -DP` and `ipsecctl -s`, read from the running daemon.
+//! `ipsecctl -s`, read from the running daemon.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -16,13 +16,6 @@ struct Wish {
     keys: bool,
 }
 
-pub(super) fn setkey(arguments: &[OsString]) -> ExitCode {
-    match setkey_wish(arguments) {
-        Ok(wish) => send("setkey", DumpForm::Setkey, wish),
-        Err(why) => fail("setkey", why),
-    }
-}
-
 pub(super) fn ipsecctl(arguments: &[OsString]) -> ExitCode {
     match ipsecctl_wish(arguments) {
         Ok(wish) => send("ipsecctl", DumpForm::Ipsecctl, wish),
@@ -32,19 +25,6 @@ pub(super) fn ipsecctl(arguments: &[OsString]) -> ExitCode {
 
 fn send(who: &str, form: DumpForm, Wish { control, what, keys }: Wish) -> ExitCode {
     rest(who, ask(&control, &Request::Dump { what, form, keys }))
-}
-
-fn setkey_wish(arguments: &[OsString]) -> Result<Wish, String> {
-    let (control, rest) = control(arguments)?;
-    let letters = letters(&rest)?;
-    if let Some(unknown) = letters.chars().find(|c| !"DP".contains(*c)) {
-        return Err(format!("-{unknown} is not built yet; only -D and -DP are"));
-    }
-    if !letters.contains('D') {
-        return Err("usage: setkey [--control PATH] -D | -DP".to_owned());
-    }
-    let what = if letters.contains('P') { DumpWhat::Spd } else { DumpWhat::Sad };
-    Ok(Wish { control, what, keys: true })
 }
 
 fn ipsecctl_wish(arguments: &[OsString]) -> Result<Wish, String> {
@@ -90,32 +70,12 @@ fn control(arguments: &[OsString]) -> Result<(PathBuf, Vec<String>), String> {
     Ok((path, rest))
 }
 
-/// The letters of all flags.
-fn letters(arguments: &[String]) -> Result<String, String> {
-    let flag = |word: &String| {
-        word.strip_prefix('-').map(str::to_owned).ok_or_else(|| format!("unexpected '{word}'"))
-    };
-    arguments.iter().map(flag).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn words(text: &str) -> Vec<OsString> {
         text.split_whitespace().map(OsString::from).collect()
-    }
-
-    #[test]
-    fn setkey_takes_letters_together_or_apart() {
-        let what = |text| setkey_wish(&words(text)).map(|w| w.what);
-        assert_eq!(what("-D"), Ok(DumpWhat::Sad));
-        assert_eq!(what("-DP"), Ok(DumpWhat::Spd));
-        assert_eq!(what("-D -P"), Ok(DumpWhat::Spd));
-        assert!(what("-F").is_err_and(|e| e.contains("-F is not built yet")));
-        assert!(what("").is_err());
-        let other = setkey_wish(&words("--control /tmp/x -D")).map(|w| w.control);
-        assert_eq!(other, Ok(PathBuf::from("/tmp/x")));
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod demo;
 mod dumps;
 mod personality;
 mod run;
+mod setkey;
 
 use std::ffi::{OsStr, OsString};
 use std::path::Path;

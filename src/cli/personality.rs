@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use super::{dumps, fail};
+use super::{dumps, fail, setkey};
 
 /// The names.
 const NAMES: [&str; 5] = ["racoon", "racoonctl", "setkey", "isakmpd", "ipsecctl"];
@@ -16,7 +16,7 @@ pub(super) fn named(name: &str) -> Option<&'static str> {
 /// Runs as that program.
 pub(super) fn run(name: &str, arguments: &[OsString]) -> ExitCode {
     match name {
-        "setkey" => dumps::setkey(arguments),
+        "setkey" => setkey::main(arguments),
         "ipsecctl" => dumps::ipsecctl(arguments),
         "racoon" => fail(name, "not built yet: run `coati run --racoon FILE --setkey FILE` instead"),
         "isakmpd" => fail(name, "not built yet: run `coati run --ipsec-conf FILE --isakmpd-dir DIR` instead"),

@@ -2,22 +2,35 @@
 
 use std::process::ExitCode;
 
-use super::args::{LogFormat, Run};
+use super::args::{KernelName, LogFormat, Run};
 use super::fail;
+use crate::daemon::kernel_choice::KernelOptions;
 use crate::daemon::load::Front;
 use crate::daemon::log::Level;
 use crate::daemon::run::{Options, run};
 
 pub(super) fn main(arguments: Run) -> ExitCode {
-    match run(&options(arguments)) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail("coati", error),
+    match options(arguments).map(|options| run(&options)) {
+        Ok(Ok(())) => ExitCode::SUCCESS,
+        Ok(Err(error)) => fail("coati", error),
+        Err(why) => {
+            fail("coati", why);
+            ExitCode::from(2)
+        }
     }
 }
 
-fn options(arguments: Run) -> Options {
-    let Run { racoon, setkey, ipsec_conf, isakmpd_dir, socket, tun, listen, port, natt_port, .. } = arguments;
+fn options(arguments: Run) -> Result<Options, String> {
+    let Run { racoon, setkey, ipsec_conf, isakmpd_dir, socket, kernel, tun, listen, port, natt_port, .. } =
+        arguments;
     let LogFormat::Plain = arguments.log_format;
+    let kernel = match tun {
+        None => kernel.options()?,
+        Some(_) if matches!(kernel.kernel, KernelName::Auto | KernelName::Embedded) => {
+            KernelOptions::Embedded { tun }
+        }
+        Some(_) => return Err("--tun is for the embedded stack, which --kernel excludes".to_owned()),
+    };
     let front = match (racoon, ipsec_conf) {
         (_, Some(ipsec_conf)) => Front::OpenBsd { ipsec_conf, isakmpd_dir },
         (conf, None) => Front::Racoon { conf: conf.unwrap_or_default(), setkey },
@@ -28,5 +41,5 @@ fn options(arguments: Run) -> Options {
         _ => Level::Trace,
     };
     let natt_port = Some(natt_port).filter(|port| *port != 0);
-    Options { front, control: socket.control, tun, listen, port, natt_port, level }
+    Ok(Options { front, control: socket.control, kernel, listen, port, natt_port, level })
 }

@@ -59,6 +59,12 @@ pub(super) fn render(
     }
 }
 
+/// Entries in setkey's form, with their keys, read at this moment.
+pub fn setkey(sad: Option<&[SadbEntry]>, spd: Option<&[PolicyEntry]>) -> String {
+    let now = i64::try_from(super::clock::since_epoch().as_secs()).unwrap_or(i64::MAX);
+    render(DumpForm::Setkey, options(UnixTime(now), true), sad, spd)
+}
+
 /// What a dump in setkey's form depends on besides the entries.
 pub(super) fn options(now: UnixTime, keys: bool) -> setkey::Options {
     let at = jiff::Timestamp::from_second(now.0).unwrap_or(jiff::Timestamp::UNIX_EPOCH);

@@ -17,7 +17,6 @@ use crate::crypto::default;
 use crate::crypto::random::SystemRandom;
 use crate::ike::endpoint::{Endpoint, EndpointConfig};
 use crate::ike::policy::Policy;
-use crate::kernel::Kernel;
 
 /// Inputs and operators' requests that may wait; more leave datagrams in the sockets' own buffers.
 const WAITING: usize = 1024;
@@ -29,7 +28,7 @@ pub struct Setup {
     /// The policy.
     pub policy: Arc<Policy>,
     /// The kernel.
-    pub kernel: Box<dyn Kernel>,
+    pub kernel: KernelTask,
     /// The sockets.
     pub listener: Listener,
     /// Our ISAKMP port.
@@ -91,7 +90,7 @@ impl Gateway {
         let driver = Driver::new(Parts {
             endpoint: Endpoint::new(config, setup.policy, setup.clock.now()),
             kernel_name: setup.kernel.capabilities().name,
-            kernel: KernelTask::new(setup.kernel),
+            kernel: setup.kernel,
             outlet,
             pool: CryptoPool::start(&deliver)?,
             logger: setup.logger,

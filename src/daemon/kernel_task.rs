@@ -1,12 +1,14 @@
-//! The kernel's side of the driver: every request gets exactly one answer, if need be that there was none in time.
+//! The kernel's side of the driver: every request gets exactly one answer, if need be that there was none in time; and
+//! what is ours in a kernel that outlives us is written down.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use super::journal::Journal;
 use crate::kernel::Kernel;
-use crate::sadb::{KernelError, KernelEvent, Request, RequestId};
+use crate::sadb::{Capabilities, KernelError, KernelEvent, Request, RequestId, SaId};
 use crate::time::Instant;
 
 /// How long a kernel may take for an answer.
@@ -15,24 +17,53 @@ pub const DEADLINE: Duration = Duration::from_secs(10);
 /// Requests of the daemon itself have this bit, so that they never meet those of the core, which count from zero.
 const OURS: u64 = 1 << 63;
 
+/// What the answer to a request means for the journal.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Effect {
+    Nothing,
+    /// These are there now, or are not.
+    Installed([SaId; 2]),
+    /// This is not there any more, or still is.
+    Removed(SaId),
+}
+
 /// A kernel with a deadline for each request.
 pub struct KernelTask {
     kernel: Box<dyn Kernel>,
-    pending: HashSet<RequestId>,
+    /// Only for a kernel whose SAs outlive this process.
+    journal: Option<Journal>,
+    pending: HashMap<RequestId, Effect>,
     /// In the order of their deadlines, since all wait equally long. Answered ones are dropped when they come up.
     deadlines: VecDeque<(Instant, RequestId)>,
     own: u64,
 }
 
 impl KernelTask {
-    /// Wraps `kernel`.
-    pub fn new(kernel: Box<dyn Kernel>) -> Self {
-        Self { kernel, pending: HashSet::new(), deadlines: VecDeque::new(), own: OURS }
+    /// Wraps `kernel`; its SAs are written into `journal`, where there is one.
+    pub fn new(kernel: Box<dyn Kernel>, journal: Option<Journal>) -> Self {
+        Self { kernel, journal, pending: HashMap::new(), deadlines: VecDeque::new(), own: OURS }
+    }
+
+    /// What the kernel can do.
+    pub fn capabilities(&self) -> Capabilities {
+        self.kernel.capabilities()
     }
 
     /// Hands a request of the core over.
     pub fn submit(&mut self, now: Instant, id: RequestId, request: Request) {
-        self.pending.insert(id);
+        let effect = match &request {
+            Request::InstallPair { pair, .. } => {
+                let (inbound, outbound) = (&pair.inbound.0, &pair.outbound.0);
+                if let Some(journal) = &mut self.journal {
+                    journal.add(inbound.id(), inbound.src);
+                    journal.add(outbound.id(), outbound.src);
+                }
+                Effect::Installed([inbound.id(), outbound.id()])
+            }
+            Request::Delete(sa) | Request::Reclaim { sa, .. } => Effect::Removed(*sa),
+            _ => Effect::Nothing,
+        };
+        self.pending.insert(id, effect);
         self.deadlines.push_back((now + DEADLINE, id));
         self.kernel.submit(id, request);
     }
@@ -54,13 +85,11 @@ impl KernelTask {
     pub fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<KernelEvent> {
         loop {
             match self.kernel.poll_next(context) {
-                Poll::Ready(KernelEvent::Reply { id, .. }) if !self.pending.contains(&id) => {
+                Poll::Ready(KernelEvent::Reply { id, .. }) if !self.pending.contains_key(&id) => {
                     tracing::debug!(id = id.0, "the kernel's answer comes too late");
                 }
                 Poll::Ready(event) => {
-                    if let KernelEvent::Reply { id, .. } = &event {
-                        self.pending.remove(id);
-                    }
+                    self.settle(&event);
                     return Poll::Ready(event);
                 }
                 Poll::Pending => return Poll::Pending,
@@ -68,10 +97,26 @@ impl KernelTask {
         }
     }
 
+    /// Strikes out of the journal what is gone.
+    fn settle(&mut self, event: &KernelEvent) {
+        let gone: &[SaId] = match event {
+            KernelEvent::Reply { id, result } => match (self.pending.remove(id), result) {
+                (Some(Effect::Installed(pair)), Err(_)) => &{ pair },
+                (Some(Effect::Removed(sa)), Ok(_) | Err(KernelError::NoSuchSa)) => &[sa],
+                _ => &[],
+            },
+            KernelEvent::Expire { sa, hard: true } | KernelEvent::Gone { sa } => &[*sa],
+            _ => &[],
+        };
+        if let Some(journal) = &mut self.journal {
+            gone.iter().for_each(|sa| journal.remove(sa));
+        }
+    }
+
     /// When [`expire`](Self::expire) is to be called next.
     pub fn deadline(&mut self) -> Option<Instant> {
         while let Some((at, id)) = self.deadlines.front() {
-            if self.pending.contains(id) {
+            if self.pending.contains_key(id) {
                 return Some(*at);
             }
             self.deadlines.pop_front();
@@ -100,7 +145,7 @@ impl fmt::Debug for KernelTask {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sadb::{Capabilities, DumpKind, Reply};
+    use crate::sadb::{DumpKind, Reply};
 
     /// Answers only what it is told to.
     #[derive(Default)]
@@ -123,7 +168,7 @@ mod tests {
 
     #[test]
     fn each_request_has_one_answer_at_most_ten_seconds_later() {
-        let mut task = KernelTask::new(Box::new(Mute::default()));
+        let mut task = KernelTask::new(Box::new(Mute::default()), None);
         let mut context = Context::from_waker(std::task::Waker::noop());
         task.submit(Instant::ZERO, RequestId(1), Request::Dump(DumpKind::Sad));
         task.submit(Instant::ZERO, RequestId(2), Request::Dump(DumpKind::Sad));
@@ -139,7 +184,7 @@ mod tests {
 
     #[test]
     fn own_requests_are_told_apart() {
-        let mut task = KernelTask::new(Box::new(Mute::default()));
+        let mut task = KernelTask::new(Box::new(Mute::default()), None);
         let id = task.submit_own(Instant::ZERO, Request::Dump(DumpKind::Spd));
         assert!(KernelTask::is_own(id) && !KernelTask::is_own(RequestId(7)));
     }

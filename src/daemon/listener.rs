@@ -9,7 +9,9 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 use super::driver::Input;
+use super::log::{Level, Logger};
 use crate::ike::endpoint::{DatagramMeta, Transmit};
+use crate::sys::ipsec_socket;
 use crate::sys::udp::UdpSocket;
 use crate::wire::natt::{Natt4500, demux};
 
@@ -94,6 +96,34 @@ impl Listener {
     /// Where datagrams leave.
     pub fn outlet(&self) -> Outlet {
         Outlet { ports: self.ports.clone().into() }
+    }
+
+    /// Lets ISAKMP past the system's policies, and hands ESP in UDP to its kernel. What the system refuses is a warning:
+    /// most tunnels work without.
+    pub fn prepare_for_kernel(&self, logger: &Logger) {
+        match ipsec_socket::switched_off(self.ports.iter().any(|port| port.natt)) {
+            Ok(switches) => {
+                for name in switches {
+                    let line = format!("sysctl {name} is 0: without it the kernel takes no ESP (sysctl {name}=1)");
+                    logger.line(Level::Warning, line.as_str());
+                }
+            }
+            Err(error) => tracing::debug!(%error, "the system's switches for ESP cannot be read"),
+        }
+        for port in &self.ports {
+            let address = port.socket.local_addr();
+            if let Err(error) = port.socket.bypass_policies() {
+                let line =
+                    format!("{address}: ISAKMP cannot be exempted from the system's IPsec policies: {error}");
+                logger.line(Level::Warning, line.as_str());
+            }
+            if port.natt
+                && let Err(error) = port.socket.give_esp_to_kernel()
+            {
+                let line = format!("{address}: the system does not take ESP in UDP: {error}");
+                logger.line(Level::Warning, line.as_str());
+            }
+        }
     }
 
     /// Begins to receive. The tasks end with the receiver of `inputs`.

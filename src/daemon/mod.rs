@@ -3,18 +3,21 @@
 //! [`run`](run::run) reads a configuration, opens everything and hands it to a [`Driver`](driver::Driver), which obeys
 //! the core's run loop: one input, drain every `poll_*`, next input.
 
+mod abilities;
 pub mod clock;
 pub mod control;
 pub mod crypto_pool;
 pub mod driver;
-mod dump;
+pub mod dump;
 pub mod gateway;
+pub mod journal;
 pub mod kernel_choice;
 pub mod kernel_task;
 pub mod listener;
 pub mod load;
 pub mod log;
 pub mod network;
+pub mod operate;
 pub mod run;
 pub mod signal;
 pub mod status;

@@ -11,11 +11,14 @@ use tokio::sync::mpsc;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
+use super::abilities;
 use super::clock::Clock;
 use super::control::ControlServer;
 use super::driver::{Input, Reload};
 use super::gateway::{Gateway, Setup};
-use super::kernel_choice;
+use super::journal::Journal;
+use super::kernel_choice::{self, KernelOptions};
+use super::kernel_task::KernelTask;
 use super::listener::{BindError, Binding, Listener};
 use super::load::{Front, Loaded};
 use super::log::{Bridge, Level, Logger, Notice};
@@ -24,7 +27,9 @@ use super::signal::Signals;
 use super::weak;
 use crate::conf::Network;
 use crate::ike::policy::Policy;
+use crate::kernel::Kernel;
 use crate::kernel::userspace::InProcess;
+use crate::sadb::{Capabilities, Request};
 
 /// How long the control socket may take to close.
 const LAST_ANSWERS: Duration = Duration::from_secs(1);
@@ -36,8 +41,8 @@ pub struct Options {
     pub front: Front,
     /// The control socket.
     pub control: PathBuf,
-    /// The name of the TUN device; `None` lets the system choose.
-    pub tun: Option<String>,
+    /// Which kernel holds the SAs.
+    pub kernel: KernelOptions,
     /// Addresses to listen on; none listens on those of the files, or on all.
     pub listen: Vec<IpAddr>,
     /// The ISAKMP port.
@@ -126,7 +131,7 @@ async fn serve(options: &Options, logger: &Logger, hosting: Hosting) -> Result<(
         Hosting::Alone => None,
         Hosting::Shared { peer_port, .. } => Some(*peer_port),
     };
-    let loaded = load(&options.front, logger, peer_port).map_err(Fatal::Configuration)?;
+    let mut loaded = load(&options.front, logger, peer_port).map_err(Fatal::Configuration)?;
     let clock = Clock::start();
     let bindings = bindings(options, &loaded);
     let listener = Listener::bind(&bindings).map_err(Fatal::Bind)?;
@@ -134,7 +139,7 @@ async fn serve(options: &Options, logger: &Logger, hosting: Hosting) -> Result<(
     let (kernel, signals) = match hosting {
         Hosting::Alone => {
             let signals = Signals::listen().map_err(Fatal::System)?;
-            let kernel = kernel_choice::open(options.tun.as_deref(), dialect, clock, listener.outlet());
+            let kernel = kernel_choice::open(&options.kernel, dialect, clock, listener.outlet()).await;
             (kernel.map_err(Fatal::Kernel)?, Some(signals))
         }
         Hosting::Shared { ends, .. } => {
@@ -149,17 +154,23 @@ async fn serve(options: &Options, logger: &Logger, hosting: Hosting) -> Result<(
     for (address, fd, natt) in listener.sockets() {
         logger.notice(&Notice::Listening { address, fd, natt });
     }
+    if kernel.is_system {
+        listener.prepare_for_kernel(logger);
+    }
+    let kernel_task = keep_track(kernel.kernel, kernel.is_system, options, clock, logger);
+    let abilities = kernel_task.capabilities();
     weak::warn(&loaded.policy, logger);
+    abilities::restrict(&mut loaded.policy, &abilities, logger);
     let gateway = Gateway::new(Setup {
         policy: loaded.policy,
-        kernel: kernel.kernel,
+        kernel: kernel_task,
         listener,
         isakmp_port: port_of(&bindings, false).unwrap_or(options.port),
         natt_port: port_of(&bindings, true),
         esp: kernel.esp,
         logger: logger.clone(),
         clock,
-        reload: reload(&options.front, logger, peer_port),
+        reload: reload(&options.front, logger, peer_port, abilities),
     })
     .map_err(Fatal::System)?;
     if let Some(signals) = signals {
@@ -173,6 +184,42 @@ async fn serve(options: &Options, logger: &Logger, hosting: Hosting) -> Result<(
     Ok(())
 }
 
+/// Wraps the kernel. In one that outlives us, what an earlier life has left is removed, and what is ours is written down.
+fn keep_track(
+    kernel: Box<dyn Kernel>,
+    is_system: bool,
+    options: &Options,
+    clock: Clock,
+    logger: &Logger,
+) -> KernelTask {
+    if !is_system {
+        return KernelTask::new(kernel, None);
+    }
+    let path = kernel_choice::journal_path(&options.control);
+    let (journal, left) = match Journal::open(&path) {
+        Ok((journal, left)) => (Some(journal), left),
+        Err(error) => {
+            let line = format!(
+                "{} cannot be written: {error}; SAs would stay in the kernel if the daemon were killed",
+                path.display()
+            );
+            logger.line(Level::Warning, line.as_str());
+            (None, Vec::new())
+        }
+    };
+    if !left.is_empty() {
+        let line =
+            format!("removing {} SAs that a daemon before this one has left in the kernel", left.len());
+        logger.line(Level::Info, line.as_str());
+    }
+    let mut task = KernelTask::new(kernel, journal);
+    let now = clock.now().mono;
+    for (sa, src) in left {
+        task.submit_own(now, Request::Reclaim { sa, src });
+    }
+    task
+}
+
 fn with_peer_port(policy: &mut Arc<Policy>, port: u16) {
     for peer in &mut Arc::make_mut(policy).phase1 {
         Arc::make_mut(peer).remote_port = port;
@@ -183,11 +230,12 @@ async fn forward(mut signals: Signals, inbox: mpsc::Sender<Input>) {
     while inbox.send(Input::Signal(signals.next().await)).await.is_ok() {}
 }
 
-fn reload(front: &Front, logger: &Logger, peer_port: Option<u16>) -> Reload {
+fn reload(front: &Front, logger: &Logger, peer_port: Option<u16>, kernel: Capabilities) -> Reload {
     let (front, logger) = (front.clone(), logger.clone());
     Arc::new(move || {
-        let loaded = load(&front, &logger, peer_port)?;
+        let mut loaded = load(&front, &logger, peer_port)?;
         weak::warn(&loaded.policy, &logger);
+        abilities::restrict(&mut loaded.policy, &kernel, &logger);
         Ok(loaded.policy)
     })
 }

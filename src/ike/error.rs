@@ -10,7 +10,7 @@ use crate::crypto::cipher::CipherError;
 use crate::crypto::dh::DhError;
 use crate::crypto::sign::SignError;
 use crate::crypto::x509::VerifyError;
-use crate::sadb::{KernelError, Selector};
+use crate::sadb::{KernelError, Protocol, SecurityRule, Selector};
 use crate::wire::codec::WireError;
 use crate::wire::registry::{ExchangeType, IdType, NotifyMessageType, PayloadType, ProtocolId};
 
@@ -142,6 +142,12 @@ pub enum Why {
     IdentitiesChanged,
     /// No phase 2 policy is for this traffic.
     NoPhase2Policy(Selector),
+    /// The phase 2 policy for this traffic has no algorithms for this protocol.
+    NoTransforms(Protocol),
+    /// The kernel's policy wants what is never negotiated: several protocols at once, or compression.
+    NotNegotiated(Vec<SecurityRule>),
+    /// The kernel's policy does not say who the peer is.
+    NoAddress,
     /// PFS was agreed but the KE payload is missing, or the reverse.
     PfsPayload {
         /// Whether one was expected.
@@ -232,7 +238,9 @@ impl Why {
             | Self::PeerDead
             | Self::PeerNotified(_)
             | Self::InitialContact
-            | Self::PolicyGone => Severity::Warning,
+            | Self::PolicyGone
+            | Self::NotNegotiated(_)
+            | Self::NoAddress => Severity::Warning,
             _ => Severity::Error,
         }
     }
@@ -297,6 +305,9 @@ impl fmt::Display for Why {
                 f.write_str("the peer answered with other phase 2 identities than were sent")
             }
             Self::NoPhase2Policy(selector) => write!(f, "no phase 2 configuration is for {selector}"),
+            Self::NoTransforms(protocol) => write!(f, "no algorithms are configured for {protocol}"),
+            Self::NotNegotiated(rules) => not_negotiated(f, rules),
+            Self::NoAddress => f.write_str("the kernel's policy names no address of the peer"),
             Self::PfsPayload { expected: true } => {
                 f.write_str("PFS was agreed, but the KE payload is missing")
             }
@@ -326,6 +337,18 @@ impl fmt::Display for Why {
             Self::InitialContact => f.write_str("the peer has started afresh (INITIAL-CONTACT)"),
         }
     }
+}
+
+/// The rules as setkey writes them, and what is wrong with them.
+fn not_negotiated(f: &mut fmt::Formatter<'_>, rules: &[SecurityRule]) -> fmt::Result {
+    f.write_str("the kernel's policy wants")?;
+    for SecurityRule { protocol, mode, .. } in rules {
+        write!(f, " {protocol}/{mode}")?;
+    }
+    f.write_str(match rules {
+        [_] => ": compression is not negotiated",
+        _ => ": bundles of several protocols are not negotiated",
+    })
 }
 
 impl std::error::Error for Why {}

@@ -21,7 +21,7 @@ use super::proposal::phase2::Encapsulation;
 use super::timer::Timer;
 use crate::crypto::job::{CryptoJob, CryptoResult};
 use crate::sadb::{
-    AcquireId, AddressPair, Endpoints, KernelError, Protocol, Reply, Request, SaPair, Selector, Spi,
+    AcquireId, AddressPair, Endpoints, KernelError, Protocol, Reply, Request, SaId, SaPair, Selector, Spi,
     UdpEncapsulation,
 };
 use crate::time::Instant;
@@ -50,6 +50,8 @@ pub(super) struct Common {
     pub(super) policy: Arc<Phase2Policy>,
     pub(super) selector: Selector,
     pub(super) encapsulation: Encapsulation,
+    /// The request id of the kernel's policy, 0 for none.
+    pub(super) reqid: u32,
     pub(super) exchange: Exchange,
     pub(super) iv: Iv,
     pub(super) acquire: Option<AcquireId>,
@@ -94,10 +96,6 @@ impl Common {
         self.encapsulation.udp.then_some(udp)
     }
 
-    fn reqid(&self) -> u32 {
-        self.connection.as_ref().map_or(0, |c| c.reqid)
-    }
-
     fn header(&self, first: PayloadType) -> Header {
         Header {
             cookies: self.phase1.cookies,
@@ -130,9 +128,9 @@ impl Common {
     }
 
     /// Asks the kernel for our SPI.
-    fn request_spi(&self, protocol: Protocol, ctx: &mut Context<'_>) {
-        let (endpoints, acquire) = (self.endpoints(), self.acquire);
-        let (mode, reqid) = (self.encapsulation.mode, self.reqid());
+    fn request_spi(&self, ctx: &mut Context<'_>) {
+        let (endpoints, acquire, reqid) = (self.endpoints(), self.acquire, self.reqid);
+        let Encapsulation { protocol, mode, .. } = self.encapsulation;
         let request = Request::GetSpi { protocol, mode, endpoints, acquire, reqid };
         ctx.out.request(RequestOwner::Spi(self.id, protocol, endpoints.local), request);
     }
@@ -206,9 +204,9 @@ impl State {
         }
     }
 
-    /// The peer's SPI, once it is known.
-    pub(super) fn peer_spi(&self) -> Option<Spi> {
-        self.installed().map(|pair| pair.outbound.0.spi)
+    /// The SA that we will send with, once the peer's SPI is known.
+    pub(super) fn outbound(&self) -> Option<SaId> {
+        self.installed().map(|pair| pair.outbound.0.id())
     }
 
     /// The pair that is, or may be, in the kernel already.
@@ -411,6 +409,6 @@ fn release(common: &Common, state: &State, ctx: &mut Context<'_>) {
 }
 
 fn release_spi(common: &Common, (protocol, spi): (Protocol, Spi), ctx: &mut Context<'_>) {
-    let id = crate::sadb::SaId { protocol, dst: common.endpoints().local, spi };
+    let id = SaId { protocol, dst: common.endpoints().local, spi };
     ctx.out.request(RequestOwner::Cleanup, Request::Delete(id));
 }

@@ -229,7 +229,7 @@ pub struct Phase2Policy {
     pub remote: TrafficMatch,
     /// Only with this peer ([`Phase1Policy::name`]).
     pub phase1: Option<String>,
-    /// What we offer, in this order, and accept.
+    /// What we offer, in this order, and accept; of them those of the protocol that the traffic's policy wants.
     pub transforms: Vec<Phase2Transform>,
     /// Perfect forward secrecy.
     pub pfs: Sourced<PfsRule>,
@@ -322,6 +322,11 @@ impl Phase2Policy {
             seconds: Sourced::new(Bounds::exact(0), at),
             kilobytes: None,
         }
+    }
+
+    /// The transforms of one protocol, in their order.
+    pub fn transforms_of(&self, protocol: Protocol) -> impl Iterator<Item = &Phase2Transform> {
+        self.transforms.iter().filter(move |t| t.protocol == protocol)
     }
 
     /// How many of peer, local and remote are named, or `None` when one of them differs.

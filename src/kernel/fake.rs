@@ -131,15 +131,25 @@ impl FakeKernel {
 
     /// Makes the kernel wish for an SA, as if a packet had met a policy.
     pub fn acquire(&mut self, selector: Selector, endpoints: Endpoints) -> AcquireId {
-        let id = AcquireId(self.next_acquire);
-        self.next_acquire += 1;
         let rule = SecurityRule {
             protocol: Protocol::Esp,
             mode: Mode::Tunnel,
             endpoints: Some(endpoints),
             level: Level::Require,
         };
-        self.inject(KernelEvent::Acquire { id, selector, endpoints, rules: vec![rule] });
+        self.acquire_under(selector, endpoints, vec![rule])
+    }
+
+    /// The same under a policy with these rules.
+    pub fn acquire_under(
+        &mut self,
+        selector: Selector,
+        endpoints: Endpoints,
+        rules: Vec<SecurityRule>,
+    ) -> AcquireId {
+        let id = AcquireId(self.next_acquire);
+        self.next_acquire += 1;
+        self.inject(KernelEvent::Acquire { id, selector, endpoints, rules });
         id
     }
 
@@ -190,7 +200,7 @@ impl FakeKernel {
                 held.map(|held| held.sending = true).ok_or(KernelError::NoSuchSa)?;
                 Ok(Reply::Done)
             }
-            Request::Delete(sa) => {
+            Request::Delete(sa) | Request::Reclaim { sa, .. } => {
                 let before = self.sas.len() + self.larval.len();
                 self.larval.remove(&sa);
                 self.sas.retain(|held| held.params.id() != sa);

@@ -6,6 +6,7 @@ use crate::sadb::{Capabilities, KernelEvent, Request, RequestId};
 
 pub mod dump;
 pub mod fake;
+pub mod system;
 pub mod userspace;
 
 /// A kernel: it takes requests without blocking and gives events in its own time.

@@ -1,6 +1,7 @@
 //! What the core asks of a kernel, and what a kernel says.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use super::{
@@ -48,6 +49,13 @@ pub enum Request {
     StartSending(SaId),
     /// Remove one SA, also a reserved SPI that came to nothing.
     Delete(SaId),
+    /// Remove an SA that an earlier life of this daemon has installed.
+    Reclaim {
+        /// Which SA.
+        sa: SaId,
+        /// Its outer source.
+        src: IpAddr,
+    },
     /// Add or replace a policy.
     InstallPolicy(FlowPolicy),
     /// Remove a policy that was installed by us.

@@ -3,8 +3,12 @@
 #![deny(unsafe_op_in_unsafe_fn, clippy::undocumented_unsafe_blocks)]
 
 pub mod interfaces;
+pub mod ipsec_socket;
 mod message;
+pub mod pfkey;
 pub mod raw;
 mod readiness;
 pub mod route;
+#[cfg(target_os = "openbsd")]
+mod sysctl;
 pub mod udp;

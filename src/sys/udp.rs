@@ -2,13 +2,13 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-use super::{message, readiness};
+use super::{ipsec_socket, message, readiness};
 
 /// Room for ESP in UDP that arrives in bursts.
 const BUFFER_LEN: usize = 1 << 20;
@@ -39,6 +39,22 @@ impl UdpSocket {
         Ok(Self { fd: readiness::register(socket.into())?, bound })
     }
 
+    /// Lets what this socket sends and receives past the system's IPsec policies.
+    ///
+    /// # Errors
+    /// As of [`ipsec_socket::bypass`].
+    pub fn bypass_policies(&self) -> io::Result<()> {
+        ipsec_socket::bypass(self.fd.get_ref().as_fd(), self.bound.is_ipv4())
+    }
+
+    /// Hands ESP in UDP that arrives here to the system's kernel (RFC 3948).
+    ///
+    /// # Errors
+    /// As of [`ipsec_socket::udp_encapsulation`].
+    pub fn give_esp_to_kernel(&self) -> io::Result<()> {
+        ipsec_socket::udp_encapsulation(self.fd.get_ref().as_fd())
+    }
+
     /// Where it is bound.
     pub const fn local_addr(&self) -> SocketAddr {
         self.bound
@@ -58,6 +74,12 @@ impl UdpSocket {
         let give = |fd: &OwnedFd| message::send(fd.as_fd(), bytes, chosen, remote);
         self.fd.async_io(Interest::WRITABLE, give).await?;
         Ok(())
+    }
+}
+
+impl AsFd for UdpSocket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.get_ref().as_fd()
     }
 }
 

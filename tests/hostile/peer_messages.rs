@@ -5,7 +5,7 @@ use coati::ike::event::Role;
 use coati::ike::keys;
 use coati::ike::proposal::phase2::Encapsulation;
 use coati::ike::proposal::{phase1, phase2};
-use coati::sadb::{Mode, Prefix, Spi};
+use coati::sadb::{Mode, Prefix, Protocol, Spi};
 use coati::wire::header::{Flags, Header, MessageId};
 use coati::wire::message::{ChainBuilder, emit_message};
 use coati::wire::payload::{
@@ -152,7 +152,7 @@ impl Peer {
         let spi = u32::from_be_bytes(octets[..4].try_into().unwrap()) | 0x100;
         let spi_own = Spi::new(spi).unwrap();
         let ni = octets[4..].to_vec();
-        let encapsulation = Encapsulation { mode: Mode::Tunnel, udp: false };
+        let encapsulation = Encapsulation { protocol: Protocol::Esp, mode: Mode::Tunnel, udp: false };
         let sa = phase2::offer(&policy::phase2(self.me, VICTIM), encapsulation, spi_own);
         let mut rest = ChainBuilder::new();
         rest.push(&sa).push(&Nonce(ni.clone()));

@@ -85,7 +85,9 @@ impl Routed {
         std::fs::write(&conf, rule).map_err(|e| e.to_string())?;
         std::fs::set_permissions(&conf, PermissionsExt::from_mode(0o600)).map_err(|e| e.to_string())?;
         let mut command = Command::new("ip");
-        command.args(["netns", "exec", namespace, PROGRAM, "run", "--ipsec-conf"]).arg(conf);
+        command
+            .args(["netns", "exec", namespace, PROGRAM, "run", "--kernel", "embedded", "--ipsec-conf"])
+            .arg(conf);
         command.arg("--isakmpd-dir").arg(keys).arg("--control").arg(self.control(name));
         Daemon::start(name, &mut command)
     }

@@ -65,7 +65,10 @@ fn keep() -> Outcome<Kept> {
 
 fn gateway(namespace: &str, folder: &Path, name: &'static str, files: &[&str]) -> Outcome<Daemon> {
     let mut command = Command::new("ip");
-    command.args(["netns", "exec", namespace, PROGRAM, "run"]).current_dir(folder).args(files);
+    command
+        .args(["netns", "exec", namespace, PROGRAM, "run", "--kernel", "embedded"])
+        .current_dir(folder)
+        .args(files);
     Daemon::start(name, &mut command)
 }
 

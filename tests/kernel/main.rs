@@ -3,3 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by stopping")]
 
 mod esp_vectors;
+#[cfg(target_os = "linux")]
+mod ipsec_socket;
+#[cfg(target_os = "linux")]
+mod netns;

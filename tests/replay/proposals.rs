@@ -6,7 +6,7 @@ use coati::crypto::alg::{CipherAlgorithm, Group, HashAlgorithm};
 use coati::ike::policy::AuthMethod;
 use coati::ike::proposal::phase2::Encapsulation;
 use coati::ike::proposal::{Difference, Mismatch, phase1, phase2};
-use coati::sadb::{Mode, Spi};
+use coati::sadb::{Mode, Protocol, Spi};
 
 use crate::offers::{Daemon, Offered, offers};
 use crate::policies::{Check, Phase1Line, Phase2Line, phase1_policy, phase2_policy};
@@ -79,7 +79,7 @@ fn anything() -> Phase2Line {
 
 fn encapsulation(capture: &str) -> Encapsulation {
     let mode = if capture == "s8h" { Mode::Transport } else { Mode::Tunnel };
-    Encapsulation { mode, udp: capture.starts_with("s4") }
+    Encapsulation { protocol: Protocol::Esp, mode, udp: capture.starts_with("s4") }
 }
 
 /// The attributes that differ, sorted and each once.

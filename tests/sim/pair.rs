@@ -8,7 +8,7 @@ use coati::crypto::random::SeededRandom;
 use coati::ike::endpoint::{Command, DatagramMeta, Endpoint, EndpointConfig};
 use coati::ike::event::{Event, Phase1Event, Phase2Event};
 use coati::kernel::fake::FakeKernel;
-use coati::sadb::{AcquireId, Endpoints};
+use coati::sadb::{AcquireId, Endpoints, Level, SecurityRule};
 use coati::time::{Instant, Now, UnixTime};
 
 use super::net::{Net, Weather};
@@ -94,9 +94,15 @@ impl Pair {
 
     /// A's kernel has a packet and no SA.
     pub(crate) fn acquire(&mut self) -> AcquireId {
+        let rule = self.a.side.rule(Level::Require);
+        self.acquire_under(vec![rule])
+    }
+
+    /// A's kernel has a packet and no SA, under a policy with these rules.
+    pub(crate) fn acquire_under(&mut self, rules: Vec<SecurityRule>) -> AcquireId {
         let (selector, endpoints) =
             (self.a.side.selector(), Endpoints { local: self.a.side.me, remote: self.a.side.peer });
-        let id = self.a.kernel.acquire(selector, endpoints);
+        let id = self.a.kernel.acquire_under(selector, endpoints, rules);
         self.drain();
         id
     }

@@ -12,7 +12,7 @@ use coati::ike::policy::{
     Phase1Transform, Phase2Policy, Phase2Transform, Policy, PskEntry, PskOwner, PskTable, Rule, SourceRef,
     Sourced, Start, Timers, TrafficMatch,
 };
-use coati::sadb::{AuthSpec, Mode, Prefix, Protocol, Selector};
+use coati::sadb::{AuthSpec, Endpoints, Level, Mode, Prefix, Protocol, SecurityRule, Selector};
 
 pub(crate) const A: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 99, 0, 1));
 pub(crate) const B: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 99, 0, 2));
@@ -38,6 +38,11 @@ pub(crate) struct Side {
     pub(crate) phase2_seconds: u32,
     pub(crate) nat_traversal: NatTraversal,
     pub(crate) dpd: Option<Duration>,
+    /// Of the connection; the phase 2 policy has algorithms for both protocols.
+    pub(crate) protocol: Protocol,
+    pub(crate) mode: Mode,
+    /// Whether the configuration has the connection; otherwise only the kernel's policies say what to protect.
+    pub(crate) is_configured: bool,
 }
 
 impl Side {
@@ -54,6 +59,9 @@ impl Side {
             phase2_seconds: 1200,
             nat_traversal: NatTraversal::Off,
             dpd: None,
+            protocol: Protocol::Esp,
+            mode: Mode::Tunnel,
+            is_configured: true,
         }
     }
 
@@ -66,7 +74,26 @@ impl Side {
             let third = if address == A { 1 } else { 2 };
             Prefix::new([192, 168, third, 0].into(), 24).expect("a prefix")
         };
-        Selector::between(net(self.me), net(self.peer))
+        match self.mode {
+            Mode::Tunnel => Selector::between(net(self.me), net(self.peer)),
+            // One service between the two hosts, so that protocol and ports count too.
+            Mode::Transport => {
+                let port = |address: IpAddr| if address == B { 1701 } else { 0 };
+                Selector {
+                    protocol: 17,
+                    local_port: port(self.me),
+                    remote_port: port(self.peer),
+                    ..Selector::between(Prefix::host(self.me), Prefix::host(self.peer))
+                }
+            }
+        }
+    }
+
+    /// The rule of a kernel's policy for it.
+    pub(crate) fn rule(&self, level: Level) -> SecurityRule {
+        let endpoints = Endpoints { local: self.me, remote: self.peer };
+        let endpoints = (self.mode == Mode::Tunnel).then_some(endpoints);
+        SecurityRule { protocol: self.protocol, mode: self.mode, endpoints, level }
     }
 
     pub(crate) fn policy(&self) -> Policy {
@@ -111,39 +138,49 @@ impl Side {
             dpd_delay: self.dpd,
         };
         let selector = self.selector();
-        let exact = |prefix| TrafficMatch::Exact { prefix, protocol: 0, port: 0 };
+        let exact = |prefix, port| TrafficMatch::Exact { prefix, protocol: selector.protocol, port };
         let phase2 = Phase2Policy {
             name: "net-to-net".into(),
             at: at("sainfo"),
-            local: exact(selector.local),
-            remote: exact(selector.remote),
+            local: exact(selector.local, selector.local_port),
+            remote: exact(selector.remote, selector.remote_port),
             phase1: None,
-            transforms: vec![Phase2Transform {
-                at: at("aes/hmac_sha1"),
-                protocol: Protocol::Esp,
-                cipher: Some(sourced(CipherAlgorithm::Aes)),
-                key_bits: sourced(Bounds::exact(128)),
-                auth: Some(sourced(AuthSpec::standard(HashAlgorithm::Sha1))),
-            }],
+            transforms: vec![
+                Phase2Transform {
+                    at: at("aes/hmac_sha1"),
+                    protocol: Protocol::Esp,
+                    cipher: Some(sourced(CipherAlgorithm::Aes)),
+                    key_bits: sourced(Bounds::exact(128)),
+                    auth: Some(sourced(AuthSpec::standard(HashAlgorithm::Sha1))),
+                },
+                Phase2Transform {
+                    at: at("hmac_sha256"),
+                    protocol: Protocol::Ah,
+                    cipher: None,
+                    key_bits: sourced(Bounds::exact(0)),
+                    auth: Some(sourced(AuthSpec::standard(HashAlgorithm::Sha2_256))),
+                },
+            ],
             pfs: sourced(PfsRule::Exactly(self.pfs)),
             seconds: seconds(self.phase2_seconds),
             kilobytes: None,
         };
+        let connection = Connection {
+            name: "tunnel".into(),
+            at: at("tunnel"),
+            selector,
+            local: Some(self.me),
+            remote: Some(self.peer),
+            protocol: self.protocol,
+            mode: self.mode,
+            reqid: 0,
+            ids: None,
+            start: self.start,
+        };
         Policy {
             phase1: vec![Arc::new(phase1)],
             phase2: vec![Arc::new(phase2)],
-            connections: vec![Arc::new(Connection {
-                name: "tunnel".into(),
-                at: at("tunnel"),
-                selector,
-                local: Some(self.me),
-                remote: Some(self.peer),
-                protocol: Protocol::Esp,
-                mode: Mode::Tunnel,
-                reqid: 0,
-                ids: None,
-                start: self.start,
-            })],
+            connections: self.is_configured.then(|| Arc::new(connection)).into_iter().collect(),
             flows: Vec::new(),
             timers: Timers::default(),
         }

@@ -13,6 +13,7 @@ use super::screen::{Screen, Side};
 use super::story::{self, World};
 use super::{Outcome, echo, stop};
 use crate::daemon::control::{Request, Response, ask};
+use crate::daemon::kernel_choice::KernelOptions;
 use crate::daemon::load::Front;
 use crate::daemon::log::{Level, Logger};
 use crate::daemon::run::{Hosting, Options, block_on};
@@ -142,7 +143,7 @@ impl World for Pair {
         let options = Options {
             front: gateway.front.clone(),
             control: gateway.control.clone(),
-            tun: None,
+            kernel: KernelOptions::Embedded { tun: None },
             listen: vec![gateway.address.into()],
             port,
             natt_port: None,

@@ -202,7 +202,7 @@ impl World for Lab {
         let gateway = self.gateway_mut(side);
         let log = File::create(&gateway.log).map_err(|e| format!("{}: {e}", gateway.log.display()))?;
         let mut command = Command::new("ip");
-        command.args(["netns", "exec", &gateway.namespace]).arg(exe).arg("run");
+        command.args(["netns", "exec", &gateway.namespace]).arg(exe).args(["run", "--kernel", "embedded"]);
         match &gateway.front {
             Front::Racoon { conf, setkey } => {
                 command.arg("--racoon").arg(conf);

@@ -8,7 +8,7 @@ mod resolve;
 mod tables;
 
 pub use ast::SetkeyConfig;
-pub use resolve::{Resolved, resolve};
+pub use resolve::{Resolved, Step, resolve, steps};
 
 use super::diagnostic::{self, Diagnostic};
 use super::environment::Environment;

@@ -20,6 +20,65 @@ pub struct Resolved {
     pub connections: Vec<Connection>,
 }
 
+/// What one command of a setkey file does to a kernel.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Step {
+    /// `flush`: all SAs, or those of one protocol.
+    FlushSad(Option<Protocol>),
+    /// `spdflush`.
+    FlushSpd,
+    /// `spdadd`, `spdupdate`.
+    Install(FlowPolicy),
+    /// `spddelete`.
+    Remove(FlowPolicy),
+}
+
+/// What the commands do, one after the other, to a kernel that is not ours alone.
+pub fn steps(config: &SetkeyConfig, env: &dyn Environment) -> (Option<Vec<Step>>, Vec<Diagnostic>) {
+    let mut resolver = Resolver { env, diagnostics: Vec::new(), resolved: Resolved::default() };
+    let mut steps = Vec::new();
+    for command in &config.commands {
+        match &command.value {
+            Command::Flush(name) => match flushed(*name) {
+                Some(what) => steps.push(Step::FlushSad(what)),
+                None => resolver.error(&command.span, "SAs of that kind are not implemented yet"),
+            },
+            Command::SpdFlush => {
+                resolver.command(&command.value, &command.span);
+                steps.push(Step::FlushSpd);
+            }
+            Command::SpdDelete(policy) => {
+                let Some((selector, direction)) = resolver.packets(policy, &command.span) else { continue };
+                resolver.remove(selector, direction);
+                let action = FlowAction::Bypass;
+                steps.push(Step::Remove(FlowPolicy { selector, direction, action, ids: None, priority: 0 }));
+            }
+            Command::Exit => break,
+            _ => {
+                let before = resolver.resolved.flows.last().cloned();
+                resolver.command(&command.value, &command.span);
+                let after = resolver.resolved.flows.last().filter(|flow| Some(*flow) != before.as_ref());
+                steps.extend(after.cloned().map(Step::Install));
+            }
+        }
+    }
+    let mut diagnostics = resolver.diagnostics;
+    diagnostic::sort(&mut diagnostics);
+    let steps = (!diagnostic::has_errors(&diagnostics)).then_some(steps);
+    (steps, diagnostics)
+}
+
+/// Which SAs `flush NAME` is for; `None` for those that we have no word for.
+fn flushed(name: Option<&str>) -> Option<Option<Protocol>> {
+    match name {
+        None => Some(None),
+        Some("esp") => Some(Some(Protocol::Esp)),
+        Some("ah") => Some(Some(Protocol::Ah)),
+        Some("ipcomp") => Some(Some(Protocol::IpComp)),
+        Some(_) => None,
+    }
+}
+
 /// What the commands add up to: `flush` and `spdflush` empty what came before, `spddelete` takes away.
 pub fn resolve(config: &SetkeyConfig, env: &dyn Environment) -> (Option<Resolved>, Vec<Diagnostic>) {
     let mut resolver = Resolver { env, diagnostics: Vec::new(), resolved: Resolved::default() };

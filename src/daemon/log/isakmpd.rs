@@ -24,8 +24,7 @@ pub(super) fn render(event: &Event) -> Vec<Line> {
                     let known = format!("exchange_establish_p2: no configuration for peer \"{remote}\"");
                     vec![error(known), error(text)]
                 }
-                why if why.severity() == Severity::Noise => debug(text),
-                _ => vec![error(text)],
+                why => vec![Line::new(level(why), text)],
             }
         }
         Event::Dropped { addresses, why, authenticated } => {

@@ -19,10 +19,9 @@ pub(super) fn render(event: &Event) -> Vec<Line> {
             match why {
                 Why::NoPolicy => {
                     let known = format!("no configuration found for {remote}.");
-                    vec![Line::new(Level::Error, known), reason(text)]
+                    vec![Line::new(Level::Error, known), Line::new(Level::Error, text)]
                 }
-                why if why.severity() == Severity::Noise => vec![Line::new(Level::Debug, text)],
-                _ => vec![reason(text)],
+                why => vec![Line::new(level(why), text)],
             }
         }
         Event::Dropped { addresses, why, authenticated } => {
@@ -349,10 +348,6 @@ fn between(addresses: &AddressPair, arrow: &str) -> String {
 
 fn refused(peer: std::net::IpAddr, first: String, why: Vec<String>) -> Vec<Line> {
     std::iter::once(first).chain(why).map(|text| Line::about(peer, Level::Error, text)).collect()
-}
-
-fn reason(text: String) -> Line {
-    Line::new(Level::Error, text)
 }
 
 fn info(text: String) -> Vec<Line> {

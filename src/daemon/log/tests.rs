@@ -15,7 +15,8 @@ use crate::ike::event::{Event, Phase1Event, Phase1Id, Phase1Ref, Phase2Event, Ph
 use crate::ike::policy::{Identity, MyIdentity, NatTraversal, Padding, Phase1Policy, SourceRef};
 use crate::ike::proposal::{Difference, Mismatch, Offer};
 use crate::sadb::{
-    AddressPair, Inbound, Lifetime, Mode, Outbound, Prefix, Protocol, SaKeys, SaPair, SaParams, Selector, Spi,
+    AddressPair, Inbound, Level as SadbLevel, Lifetime, Mode, Outbound, Prefix, Protocol, SaKeys, SaPair,
+    SaParams, SecurityRule, Selector, Spi,
 };
 use crate::time::Instant;
 use crate::wire::header::{Cookie, CookiePair, MessageId};
@@ -277,10 +278,15 @@ fn only_a_peer_without_a_configuration_is_said_to_have_none() {
     for dialect in [Dialect::Racoon, Dialect::Isakmpd] {
         let told = |why, level| written(dialect, &cannot(why), level).join("\n");
         assert!(told(Why::NoPolicy, Level::Error).contains("no configuration"));
-        let timed_out = told(Why::Phase1TimedOut, Level::Error);
+        let timed_out = told(Why::Phase1TimedOut, Level::Warning);
         assert!(timed_out.contains("no ISAKMP SA came up in time"), "{timed_out}");
         assert!(!timed_out.contains("no configuration"), "{timed_out}");
         assert_eq!(told(Why::TooSoon, Level::Info), "", "every waiting packet may cause it");
         assert!(told(Why::TooSoon, Level::Debug).contains("two minutes ago"));
+        let rule =
+            |protocol, mode| SecurityRule { protocol, mode, endpoints: None, level: SadbLevel::Require };
+        let bundle = vec![rule(Protocol::Esp, Mode::Tunnel), rule(Protocol::IpComp, Mode::Transport)];
+        let bundle = told(Why::NotNegotiated(bundle), Level::Warning);
+        assert!(bundle.contains("wants esp/tunnel ipcomp/transport: bundles of several"), "{bundle}");
     }
 }

@@ -13,7 +13,7 @@ use crate::ike::phase2::{Common, PairId, PairStage, Quick, QuickId};
 use crate::ike::policy::{Connection, Start};
 use crate::ike::proposal::phase2::Encapsulation;
 use crate::ike::timer::Timer;
-use crate::sadb::{AcquireId, Endpoints, Mode, Request, Selector};
+use crate::sadb::{AcquireId, Endpoints, Level, Mode, Protocol, Request, SecurityRule, Selector};
 use crate::time::Now;
 
 /// How often connections that are always up are looked after.
@@ -25,7 +25,10 @@ pub(super) struct Wish {
     pub(super) connection: Option<Arc<Connection>>,
     pub(super) selector: Selector,
     pub(super) endpoints: Endpoints,
+    pub(super) protocol: Protocol,
     pub(super) mode: Mode,
+    /// The request id of the kernel's policy, 0 for none.
+    pub(super) reqid: u32,
     pub(super) acquire: Option<AcquireId>,
     pub(super) replaces: Option<PairId>,
 }
@@ -45,7 +48,9 @@ impl Wish {
             connection: Some(Arc::clone(connection)),
             selector: connection.selector,
             endpoints,
+            protocol: connection.protocol,
             mode: connection.mode,
+            reqid: connection.reqid,
             acquire: None,
             replaces: None,
         })
@@ -64,16 +69,32 @@ impl Endpoint {
         id: AcquireId,
         selector: Selector,
         endpoints: Endpoints,
-        mode: Mode,
+        rules: Vec<SecurityRule>,
     ) {
-        let connection = self
-            .core
-            .policy
-            .connections
-            .iter()
-            .find(|c| c.selector == selector && c.remote.is_none_or(|remote| remote == endpoints.remote));
-        let connection = connection.map(Arc::clone);
-        self.want(now, Wish { connection, selector, endpoints, mode, acquire: Some(id), replaces: None });
+        let connection = self.connection_for(&selector, endpoints.remote).map(Arc::clone);
+        let first = rules.first().copied();
+        let reqid = match first.map(|rule| rule.level) {
+            Some(Level::Unique(id @ 1..)) => id,
+            // The rule asks for none: the configuration may.
+            _ => connection.as_ref().map_or(0, |c| c.reqid),
+        };
+        let wish = Wish {
+            connection,
+            selector,
+            endpoints,
+            protocol: first.map_or(Protocol::Esp, |rule| rule.protocol),
+            mode: first.map_or(Mode::Tunnel, |rule| rule.mode),
+            reqid,
+            acquire: Some(id),
+            replaces: None,
+        };
+        if rules.len() > 1 || wish.protocol == Protocol::IpComp {
+            return self.cannot(now, &wish, Why::NotNegotiated(rules));
+        }
+        if endpoints.remote.is_unspecified() {
+            return self.cannot(now, &wish, Why::NoAddress);
+        }
+        self.want(now, wish);
     }
 
     /// Negotiates, or waits for a phase 1, or says why neither is possible.
@@ -163,6 +184,10 @@ impl Endpoint {
             let why = Why::NoPhase2Policy(wish.selector);
             return self.cannot(now, &wish, why);
         };
+        if policy.transforms_of(wish.protocol).next().is_none() {
+            let why = Why::NoTransforms(wish.protocol);
+            return self.cannot(now, &wish, why);
+        }
         let Some((common, sa)) = phase1.established_mut() else { return };
         let mut ctx = self.core.context(now);
         let message_id = match sa.new_id(&mut ctx) {
@@ -182,7 +207,8 @@ impl Endpoint {
                 connection: wish.connection,
                 policy,
                 selector: wish.selector,
-                encapsulation: Encapsulation { mode: wish.mode, udp },
+                encapsulation: Encapsulation { protocol: wish.protocol, mode: wish.mode, udp },
+                reqid: wish.reqid,
                 exchange: Exchange::default(),
                 iv: sa.first_iv(message_id),
                 acquire: wish.acquire,

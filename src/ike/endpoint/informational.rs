@@ -7,7 +7,7 @@ use crate::ike::event::{Event, Phase1Event, Phase1Id, Phase2Event, Role};
 use crate::ike::exchange::Received;
 use crate::ike::informational::{self, Information};
 use crate::ike::phase1::notification;
-use crate::ike::phase2::State;
+use crate::ike::phase2::{Quick, State};
 use crate::ike::proposal::{phase1 as proposal1, phase2 as proposal2};
 use crate::sadb::{Protocol, SaId, Spi};
 use crate::time::Now;
@@ -138,7 +138,10 @@ impl Endpoint {
         match only.filter(|_| notify.message_type.is_error()) {
             Some(quick) => {
                 if let Some(quick) = self.quick.get(&quick) {
-                    let offer = Box::new(proposal2::offer_text(&quick.common.policy));
+                    let offer = Box::new(proposal2::offer_text(
+                        &quick.common.policy,
+                        quick.common.encapsulation.protocol,
+                    ));
                     let event = Phase2Event::PeerRefused { notify: notify.message_type, offer };
                     self.core.out.event(Event::Phase2(quick.common.reference(), event));
                 }
@@ -223,15 +226,19 @@ impl Endpoint {
                 .filter(|p| p.outbound.spi == *spi && p.peer_id.is_same(&sender));
             match pair.map(|p| p.id) {
                 Some(pair) => self.peer_deleted(now, pair),
-                None => result = self.peer_deletes_unfinished(now, id, *spi),
+                None => {
+                    let outbound = SaId { protocol, dst: remote, spi: *spi };
+                    result = self.peer_deletes_unfinished(now, id, outbound);
+                }
             }
         }
         result
     }
 
     /// The peer gives up a quick mode that we think is still under way.
-    fn peer_deletes_unfinished(&mut self, now: Now, id: Phase1Id, spi: Spi) -> Result<(), Why> {
-        let named = self.quick.values().find(|q| q.common.phase1.id == id && q.state.peer_spi() == Some(spi));
+    fn peer_deletes_unfinished(&mut self, now: Now, id: Phase1Id, outbound: SaId) -> Result<(), Why> {
+        let is_named = |q: &&Quick| q.common.phase1.id == id && q.state.outbound() == Some(outbound);
+        let named = self.quick.values().find(is_named);
         let quick = named.map(|q| q.common.id).ok_or(Why::ForeignSpi)?;
         self.abort_quick(now, quick, Why::PeerNotified(NotifyMessageType::NO_PROPOSAL_CHOSEN));
         Ok(())

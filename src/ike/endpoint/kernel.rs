@@ -12,8 +12,7 @@ impl Endpoint {
         match event {
             KernelEvent::Reply { id, result } => self.reply(now, id, result),
             KernelEvent::Acquire { id, selector, endpoints, rules } => {
-                let mode = rules.first().map_or(crate::sadb::Mode::Tunnel, |rule| rule.mode);
-                self.acquire(now, id, selector, endpoints, mode);
+                self.acquire(now, id, selector, endpoints, rules);
             }
             KernelEvent::Expire { sa, hard } => self.kernel_expired(now, sa, hard),
             KernelEvent::Gone { sa } => self.kernel_expired(now, sa, true),

@@ -107,7 +107,9 @@ impl Endpoint {
             connection: pair.connection.clone(),
             selector: pair.selector,
             endpoints: Endpoints { local: pair.inbound.dst, remote: pair.outbound.dst },
+            protocol: pair.algorithms.encapsulation.protocol,
             mode: pair.algorithms.encapsulation.mode,
+            reqid: pair.reqid,
             acquire: None,
             replaces: Some(id),
         };

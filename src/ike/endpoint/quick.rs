@@ -127,9 +127,10 @@ impl Endpoint {
         }
         let before = Before::of(&quick);
         let (phase1, local) = (common.phase1.id, common.route.0.local.ip());
+        let protocol = common.encapsulation.protocol;
         let mut ctx = self.core.context(now);
         if let Some(spi) = quick.abort(why.clone(), &mut ctx) {
-            let sa = SaId { protocol: Protocol::Esp, dst: local, spi };
+            let sa = SaId { protocol, dst: local, spi };
             self.inform(now, phase1, &informational::delete_phase2(sa));
         }
         self.quick_ended(now, before, &why);
@@ -163,7 +164,12 @@ impl Endpoint {
                 Prefix::host(common.addresses.local.ip()),
                 Prefix::host(common.addresses.remote.ip()),
             ),
-            encapsulation: Encapsulation { mode: Mode::Tunnel, udp: common.nat.is_some_and(Nat::found) },
+            encapsulation: Encapsulation {
+                protocol: Protocol::Esp,
+                mode: Mode::Tunnel,
+                udp: common.nat.is_some_and(Nat::found),
+            },
+            reqid: 0,
             exchange: Exchange::default(),
             iv: opened.next_iv.clone(),
             acquire: None,
@@ -220,7 +226,9 @@ impl Endpoint {
                 Why::NoConnection { selector: common.selector, nearest },
             )));
         };
+        common.encapsulation.protocol = connection.protocol;
         common.encapsulation.mode = connection.mode;
+        common.reqid = connection.reqid;
         common.connection = Some(Arc::clone(connection));
         let Some(policy) = self.core.policy.phase2_for(&common.selector, &common.phase1.policy.name) else {
             return Err(Box::new((common.reference(), Why::NoPhase2Policy(common.selector))));
@@ -228,7 +236,7 @@ impl Endpoint {
         common.policy = Arc::clone(policy);
         let selection = select(&opened.sa, policy, common.encapsulation);
         if let Ok(selection) = &selection
-            && self.is_taken(selection.algorithms.protocol, remote, selection.peer_spi)
+            && self.is_taken(common.encapsulation.protocol, remote, selection.peer_spi)
         {
             return Err(Box::new((common.reference(), Why::ForeignSpi)));
         }
@@ -248,14 +256,11 @@ impl Endpoint {
     /// Whether an SPI at that address is another pair's: its SA would be taken for ours, and deleted with ours.
     fn is_taken(&self, protocol: Protocol, dst: IpAddr, spi: Spi) -> bool {
         self.by_sa.contains_key(&SaId { protocol, dst, spi })
-            || self
-                .quick
-                .values()
-                .any(|q| q.state.peer_spi() == Some(spi) && q.common.route.0.remote.ip() == dst)
+            || self.quick.values().any(|q| q.state.outbound() == Some(SaId { protocol, dst, spi }))
     }
 
     /// The connection for exactly this traffic with this peer.
-    fn connection_for(&self, selector: &Selector, remote: IpAddr) -> Option<&Arc<Connection>> {
+    pub(super) fn connection_for(&self, selector: &Selector, remote: IpAddr) -> Option<&Arc<Connection>> {
         let all = || self.core.policy.connections.iter().filter(|c| c.selector == *selector);
         all().find(|c| c.remote == Some(remote)).or_else(|| all().find(|c| c.remote.is_none()))
     }

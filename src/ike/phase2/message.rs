@@ -179,7 +179,7 @@ pub(super) fn pair(common: &Common, material: &Material<'_>, ctx: &mut Context<'
     let soft = Lifetime { time: Some(soft_time), octets: octets.and_then(|o| NonZeroU64::new(o / 5 * 4)) };
     let endpoints = common.endpoints();
     let params = |spi, src, dst| SaParams {
-        protocol: algorithms.protocol,
+        protocol: algorithms.encapsulation.protocol,
         spi,
         src,
         dst,
@@ -189,7 +189,7 @@ pub(super) fn pair(common: &Common, material: &Material<'_>, ctx: &mut Context<'
         hard,
         replay_window: REPLAY_WINDOW,
         encapsulation: common.udp(),
-        reqid: common.reqid(),
+        reqid: common.reqid,
         selector: common.selector,
         ids: common.connection.as_ref().and_then(|c| c.ids.clone()),
     };
@@ -205,7 +205,7 @@ fn sa_keys(common: &Common, material: &Material<'_>, spi: Spi) -> SaKeys {
     let (cipher_len, auth_len) = algorithms.key_lens();
     let input = KeyMatInput {
         g_qm_xy: material.g_qm_xy,
-        protocol: protocol_number(algorithms.protocol).0,
+        protocol: protocol_number(algorithms.encapsulation.protocol).0,
         ni_b: material.ni_b,
         nr_b: material.nr_b,
     };

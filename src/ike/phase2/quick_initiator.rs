@@ -20,19 +20,16 @@ use crate::wire::registry::PayloadType;
 
 /// The kernel chooses our SPI.
 #[derive(Debug)]
-pub(in crate::ike) struct AwaitSpi {
-    protocol: Protocol,
-}
+pub(in crate::ike) struct AwaitSpi;
 
 pub(super) fn begin(common: &Common, ctx: &mut Context<'_>) -> State {
-    let protocol = common.policy.transforms.first().map_or(Protocol::Esp, |t| t.protocol);
-    common.request_spi(protocol, ctx);
-    State::AwaitSpi(AwaitSpi { protocol })
+    common.request_spi(ctx);
+    State::AwaitSpi(AwaitSpi)
 }
 
 impl AwaitSpi {
     pub(super) fn done(self, common: &mut Common, spi: Spi, ctx: &mut Context<'_>) -> Next {
-        let spi = (self.protocol, spi);
+        let spi = (common.encapsulation.protocol, spi);
         let Some(group) = common.policy.pfs.value.offer() else {
             return send_offer(common, spi, None, ctx);
         };

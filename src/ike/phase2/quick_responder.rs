@@ -66,14 +66,14 @@ pub(in crate::ike) struct AwaitSpi {
 }
 
 pub(super) fn begin(common: &Common, request: Request, ctx: &mut Context<'_>) -> State {
-    common.request_spi(request.selection.algorithms.protocol, ctx);
+    common.request_spi(ctx);
     State::ResponderAwaitSpi(AwaitSpi { request })
 }
 
 impl AwaitSpi {
     pub(super) fn done(self, common: &mut Common, spi: Spi, ctx: &mut Context<'_>) -> Next {
         let Request { selection, ids, ni_b, group } = self.request;
-        let reserved = (selection.algorithms.protocol, spi);
+        let reserved = (common.encapsulation.protocol, spi);
         let fail = |why, ctx: &mut Context<'_>| {
             super::release_spi(common, reserved, ctx);
             Next::Abort(why)
@@ -108,7 +108,7 @@ struct Agreed {
 
 impl Agreed {
     const fn spi(&self) -> (Protocol, Spi) {
-        (self.selection.algorithms.protocol, self.spi)
+        (self.selection.algorithms.encapsulation.protocol, self.spi)
     }
 
     /// Has the pair installed before message 2 is sent: when the initiator begins to send, we can receive.
@@ -197,7 +197,7 @@ impl AwaitInstall {
         let Agreed { selection, spi, ids, ni_b, nr_b } = &self.agreed;
         let sa = proposal::answer(selection, *spi);
         let lifetime = selection.claim_seconds.map(|seconds| {
-            informational::emit_responder_lifetime(selection.algorithms.protocol, *spi, seconds)
+            informational::emit_responder_lifetime(common.encapsulation.protocol, *spi, seconds)
         });
         let push = |chain: &mut ChainBuilder| {
             message::push(chain, &sa, nr_b, self.public.as_deref(), ids.as_ref());

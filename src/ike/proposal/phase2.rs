@@ -16,6 +16,8 @@ use crate::wire::registry::{
 /// How the SAs of one quick mode wrap packets.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Encapsulation {
+    /// ESP or AH.
+    pub protocol: Protocol,
     /// Tunnel or transport.
     pub mode: Mode,
     /// In UDP, because phase 1 found a NAT.
@@ -37,13 +39,11 @@ impl Encapsulation {
 /// The algorithms of one pair of IPsec SAs.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Phase2Algorithms {
-    /// ESP or AH.
-    pub protocol: Protocol,
     /// Cipher and key length; `None` for AH.
     pub cipher: Option<CipherSpec>,
     /// Authenticator.
     pub auth: Option<AuthSpec>,
-    /// Tunnel or transport, in UDP or not.
+    /// ESP or AH, tunnel or transport, in UDP or not.
     pub encapsulation: Encapsulation,
     /// The group of perfect forward secrecy.
     pub pfs: Option<Group>,
@@ -60,8 +60,9 @@ impl Phase2Algorithms {
         let auth = self.auth.map(|a| format!("hmac-{}", a.hash));
         let algorithms = [cipher, auth].into_iter().flatten().collect::<Vec<_>>().join("/");
         let pfs = self.pfs.map_or_else(|| "no pfs".to_owned(), |g| format!("pfs {g}"));
-        let udp = if self.encapsulation.udp { "udp-" } else { "" };
-        let text = format!("{} {algorithms} {udp}{}, {pfs}", self.protocol, self.encapsulation.mode);
+        let Encapsulation { protocol, mode, udp } = self.encapsulation;
+        let udp = if udp { "udp-" } else { "" };
+        let text = format!("{protocol} {algorithms} {udp}{mode}, {pfs}");
         Chosen2 { text, seconds: self.seconds }
     }
 
@@ -85,12 +86,13 @@ pub struct Selection2 {
     pub proposal: Proposal,
 }
 
-/// Everything `policy` allows, with our inbound `spi`.
+/// Everything `policy` allows for the protocol that is wanted, with our inbound `spi`.
 pub fn offer(policy: &Phase2Policy, encapsulation: Encapsulation, spi: Spi) -> SecurityAssociation {
-    let protocol = policy.transforms.first().map_or(Protocol::Esp, |t| t.protocol);
-    let same = policy.transforms.iter().filter(|t| t.protocol == protocol);
-    let transforms =
-        (1..=u8::MAX).zip(same).map(|(n, t)| emit_transform(n, t, policy, encapsulation)).collect();
+    let protocol = encapsulation.protocol;
+    let transforms = (1..=u8::MAX)
+        .zip(policy.transforms_of(protocol))
+        .map(|(n, t)| emit_transform(n, t, policy, encapsulation))
+        .collect();
     let spi = spi.octets().to_vec();
     SecurityAssociation::ipsec(vec![Proposal {
         number: 1,
@@ -106,7 +108,7 @@ pub fn answer(selection: &Selection2, spi: Spi) -> SecurityAssociation {
 }
 
 /// What [`offer`] says, in words and with its places.
-pub fn offer_text(policy: &Phase2Policy) -> Offer {
+pub fn offer_text(policy: &Phase2Policy, protocol: Protocol) -> Offer {
     let text = |t: &Phase2Transform| {
         let bits = u16::try_from(t.key_bits.value.offer).unwrap_or(0);
         let cipher = t.cipher.as_ref().map(|c| cipher_text(c.value, bits));
@@ -115,7 +117,7 @@ pub fn offer_text(policy: &Phase2Policy) -> Offer {
         let pfs = policy.pfs.value.offer().map_or_else(|| "no pfs".to_owned(), |g| format!("pfs {g}"));
         format!("{} {algorithms}, {pfs}, {} s", t.protocol, policy.seconds.value.offer)
     };
-    Offer { transforms: policy.transforms.iter().map(|t| (text(t), Some(t.at.clone()))).collect() }
+    Offer { transforms: policy.transforms_of(protocol).map(|t| (text(t), Some(t.at.clone()))).collect() }
 }
 
 /// Chooses the first of the peer's transforms that one of ours fits.
@@ -135,7 +137,7 @@ pub fn select(
         for transform in &proposal.transforms {
             let read = read(transform);
             let mut nearest = Nearest::default();
-            for ours in &policy.transforms {
+            for ours in policy.transforms_of(encapsulation.protocol) {
                 let theirs = Theirs { index: texts.len(), proposal, transform, read: &read, bundled };
                 match compare(&theirs, ours, policy, encapsulation) {
                     Ok(selection) => return Ok(selection),
@@ -146,7 +148,8 @@ pub fn select(
             texts.push((text(proposal, transform, &read), None));
         }
     }
-    Err(Box::new(Mismatch { offered: Offer { transforms: texts }, allowed: offer_text(policy), differences }))
+    let allowed = offer_text(policy, encapsulation.protocol);
+    Err(Box::new(Mismatch { offered: Offer { transforms: texts }, allowed, differences }))
 }
 
 /// What the responder's answer to our [`offer`] agrees on: exactly one of our transforms.
@@ -171,7 +174,7 @@ pub fn accept(
     c.expect(pfs_kept, "GROUP_DESCRIPTION", group, or_none(policy.pfs.value.offer()), &policy.pfs.at);
     Err(Box::new(Mismatch {
         offered: Offer { transforms: texts },
-        allowed: offer_text(policy),
+        allowed: offer_text(policy, encapsulation.protocol),
         differences: c.differences,
     }))
 }
@@ -280,7 +283,6 @@ fn compare(
         None => Err(c.differences),
         Some(peer_spi) => Ok(Selection2 {
             algorithms: Phase2Algorithms {
-                protocol: ours.protocol,
                 cipher,
                 auth: ours.auth.as_ref().map(|a| a.value),
                 encapsulation,

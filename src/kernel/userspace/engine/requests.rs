@@ -33,7 +33,7 @@ impl Engine {
                 sends = self.sad.make_ready(&sa);
                 done(sends, KernelError::NoSuchSa)
             }
-            Request::Delete(sa) => self.delete(&sa),
+            Request::Delete(sa) | Request::Reclaim { sa, .. } => self.delete(&sa),
             Request::InstallPolicy(policy) => self.install_policy(now, policy),
             Request::RemovePolicy(policy) => {
                 done(self.spd.remove(&policy.selector, policy.direction), KernelError::NoSuchSa)
