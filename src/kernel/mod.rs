@@ -8,6 +8,8 @@ pub mod dump;
 pub mod fake;
 pub mod system;
 pub mod userspace;
+#[cfg(target_os = "linux")]
+pub mod xfrm;
 
 /// A kernel: it takes requests without blocking and gives events in its own time.
 pub trait Kernel: Send {

@@ -5,6 +5,8 @@
 pub mod interfaces;
 pub mod ipsec_socket;
 mod message;
+#[cfg(target_os = "linux")]
+pub mod netlink;
 pub mod pfkey;
 pub mod raw;
 mod readiness;
