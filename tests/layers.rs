@@ -16,7 +16,7 @@ const LAYERS: [(&str, &[&str]); 15] = [
     ("conf", &["ike::policy", "sadb", "crypto"]),
     ("kernel", &["sadb", "wire::codec", "crypto::alg", "time", "sys"]),
     ("kernel::fake", &["sadb", "crypto", "time"]),
-    ("kernel::pfkey", &["sadb", "wire::codec"]),
+    ("kernel::pfkey", &["sadb", "wire::codec", "crypto::alg", "crypto::secret", "time"]),
     ("kernel::userspace", &["sadb", "wire::codec", "wire::natt", "time", "sys", "crypto"]),
     ("sys", &[]),
     ("daemon", &["conf", "ike", "kernel", "sys", "sadb", "crypto", "wire", "time"]),

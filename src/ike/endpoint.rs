@@ -18,13 +18,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use connections::Pending;
-use snapshot::Failure;
+use snapshot::{Failure, Told};
 
 use super::context::{Context, JobOwner, Output};
 use super::event::{Event, Phase1Id};
 use super::phase1::{HalfOpenTable, Phase1};
 use super::phase2::{Pair, PairId, Quick, QuickId};
-use super::policy::Policy;
+use super::policy::{Connection, Policy};
 use super::timer::Timer;
 use crate::crypto::CryptoProvider;
 use crate::crypto::job::{CryptoJob, CryptoResult};
@@ -152,6 +152,9 @@ pub struct Endpoint {
     /// Outbound SPIs are the peer's choice: a map with a secret hash.
     by_sa: HashMap<SaId, PairId>,
     pending: Vec<Pending>,
+    /// Traffic that policies of the kernel want protected, which an operator has loaded. Those of the configuration are
+    /// looked at first.
+    kernel_connections: Vec<Arc<Connection>>,
     /// Peers that have been told INITIAL-CONTACT.
     contacted: BTreeSet<IpAddr>,
     /// When the last phase 1 with a peer was begun by us.
@@ -159,6 +162,8 @@ pub struct Endpoint {
     /// When a refused stranger was last worth a line in the log.
     complaints: BTreeMap<IpAddr, Instant>,
     failures: VecDeque<Failure>,
+    /// What was last told of wishes that cannot be fulfilled.
+    told: VecDeque<Told>,
     counters: BTreeMap<&'static str, u64>,
     draining: bool,
     drained: bool,
@@ -219,10 +224,12 @@ impl Endpoint {
             pairs: BTreeMap::new(),
             by_sa: HashMap::new(),
             pending: Vec::new(),
+            kernel_connections: Vec::new(),
             contacted: BTreeSet::new(),
             last_begun: BTreeMap::new(),
             complaints: BTreeMap::new(),
             failures: VecDeque::new(),
+            told: VecDeque::new(),
             counters: BTreeMap::new(),
             draining: false,
             drained: false,

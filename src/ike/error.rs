@@ -186,6 +186,8 @@ pub enum Why {
     PolicyGone,
     /// A new contact of the same peer made it void.
     InitialContact,
+    /// Somebody else removed its SA from the kernel.
+    Vanished,
 }
 
 impl Why {
@@ -239,6 +241,7 @@ impl Why {
             | Self::PeerNotified(_)
             | Self::InitialContact
             | Self::PolicyGone
+            | Self::Vanished
             | Self::NotNegotiated(_)
             | Self::NoAddress => Severity::Warning,
             _ => Severity::Error,
@@ -334,6 +337,7 @@ impl fmt::Display for Why {
             Self::Requested => f.write_str("it was asked for"),
             Self::PeerDead => f.write_str("the peer answers no longer"),
             Self::PolicyGone => f.write_str("its configuration was removed or changed"),
+            Self::Vanished => f.write_str("somebody else has removed its SA from the kernel"),
             Self::InitialContact => f.write_str("the peer has started afresh (INITIAL-CONTACT)"),
         }
     }

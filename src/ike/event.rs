@@ -6,7 +6,7 @@ use super::error::Why;
 use super::policy::{Connection, Identity, Phase1Policy};
 use super::proposal::{Chosen1, Chosen2, Mismatch, Offer};
 use crate::crypto::x509::Weakness;
-use crate::sadb::{AddressPair, KernelError, SaId, SaPair, Selector};
+use crate::sadb::{AddressPair, KernelError, KernelNotice, SaId, SaPair, Selector};
 use crate::wire::header::{CookiePair, MessageId};
 use crate::wire::registry::{ExchangeType, NotifyMessageType, ProtocolId};
 
@@ -92,6 +92,8 @@ pub enum Event {
         /// The refusal.
         error: KernelError,
     },
+    /// The kernel, or the way to it, has something to say.
+    Notice(KernelNotice),
     /// Every SA is gone after [`Command::Shutdown`](super::endpoint::Command::Shutdown).
     Drained,
 }
@@ -233,6 +235,8 @@ pub enum Phase2Event {
     Rekeying(SaId),
     /// The hard lifetime has passed.
     Expired(SaId),
+    /// Somebody else has removed this SA from the kernel: an operator, or another program. The pair is given up.
+    Vanished(SaId),
     /// The pair was deleted.
     Deleted {
         /// The inbound and the outbound SA.

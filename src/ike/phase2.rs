@@ -209,6 +209,11 @@ impl State {
         self.installed().map(|pair| pair.outbound.0.id())
     }
 
+    /// Whether an SA of that name is, or may be, in the kernel for it.
+    pub(super) fn holds(&self, sa: SaId) -> bool {
+        self.installed().is_some_and(|pair| [pair.inbound.0.id(), pair.outbound.0.id()].contains(&sa))
+    }
+
     /// The pair that is, or may be, in the kernel already.
     fn installed(&self) -> Option<&SaPair> {
         match self {

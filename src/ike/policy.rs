@@ -291,6 +291,21 @@ pub struct Connection {
 }
 
 impl Policy {
+    /// What becomes of a connection when this policy replaces `old`: the equal one of this policy, or itself where it
+    /// was not the configuration's but the kernel's (or none at all); `None` when it is gone.
+    pub(super) fn keeps(
+        &self,
+        old: &Self,
+        connection: Option<&Arc<Connection>>,
+    ) -> Option<Option<Arc<Connection>>> {
+        let Some(connection) = connection else { return Some(None) };
+        match self.connections.iter().find(|new| *new == connection) {
+            Some(same) => Some(Some(Arc::clone(same))),
+            None if old.connections.contains(connection) => None,
+            None => Some(Some(Arc::clone(connection))),
+        }
+    }
+
     /// The phase 1 policy for a peer at `address`: its own, else one for anybody.
     pub fn phase1_for(&self, address: IpAddr) -> Option<&Arc<Phase1Policy>> {
         let named = self.phase1.iter().find(|p| p.remote == Some(address));

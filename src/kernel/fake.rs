@@ -161,6 +161,12 @@ impl FakeKernel {
         self.inject(KernelEvent::Expire { sa, hard });
     }
 
+    /// Lets somebody else remove an SA.
+    pub fn vanish(&mut self, sa: SaId) {
+        self.sas.retain(|held| held.params.id() != sa);
+        self.inject(KernelEvent::Gone { sa });
+    }
+
     /// All requests so far, in order.
     pub fn requests(&self) -> &[(RequestId, Request)] {
         &self.requests

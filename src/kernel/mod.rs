@@ -6,6 +6,8 @@ use crate::sadb::{Capabilities, KernelEvent, Request, RequestId};
 
 pub mod dump;
 pub mod fake;
+mod handle;
+pub mod pfkey;
 pub mod system;
 pub mod userspace;
 #[cfg(target_os = "linux")]

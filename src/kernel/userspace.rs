@@ -4,10 +4,9 @@
 //! for. What the device and the sockets carry passes through channels, so that a test or a demonstration without
 //! privileges may stand in their place ([`UserspaceKernel::in_process`]).
 
-use std::collections::VecDeque;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use tokio::sync::mpsc;
 
@@ -15,9 +14,10 @@ use self::driver::{Driver, Ports, Routing};
 use self::engine::{Engine, PolicyOrder};
 pub use self::routes::TunConfig;
 use super::Kernel;
+use super::handle::Handle;
 use crate::crypto::CryptoProvider;
 use crate::crypto::random::Random;
-use crate::sadb::{Capabilities, KernelError, KernelEvent, Request, RequestId};
+use crate::sadb::{Capabilities, KernelEvent, Request, RequestId};
 use crate::time::Now;
 
 mod driver;
@@ -116,10 +116,7 @@ pub struct Parts {
 #[derive(Debug)]
 pub struct UserspaceKernel {
     capabilities: Capabilities,
-    requests: mpsc::UnboundedSender<(RequestId, Request)>,
-    events: mpsc::UnboundedReceiver<KernelEvent>,
-    /// Answers to requests that found no task any more.
-    refused: VecDeque<KernelEvent>,
+    handle: Handle,
 }
 
 impl UserspaceKernel {
@@ -140,12 +137,11 @@ impl UserspaceKernel {
 
     fn start(parts: Parts, ports: Ports) -> Self {
         let capabilities = Engine::capabilities(&parts.provider);
-        let (requests, taken) = mpsc::unbounded_channel();
-        let (told, events) = mpsc::unbounded_channel();
+        let (handle, end) = Handle::channel("a running userspace stack");
         let engine = Engine::with_order(parts.provider, parts.random, parts.order);
-        let driver = Driver { engine, clock: parts.clock, ports, requests: taken, events: told };
+        let driver = Driver { engine, clock: parts.clock, ports, end };
         tokio::spawn(driver.run());
-        Self { capabilities, requests, events, refused: VecDeque::new() }
+        Self { capabilities, handle }
     }
 }
 
@@ -155,20 +151,11 @@ impl Kernel for UserspaceKernel {
     }
 
     fn submit(&mut self, id: RequestId, request: Request) {
-        if self.requests.send((id, request)).is_err() {
-            let result = Err(KernelError::Unsupported("a running userspace stack"));
-            self.refused.push_back(KernelEvent::Reply { id, result });
-        }
+        self.handle.submit(id, request);
     }
 
     fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<KernelEvent> {
-        if let Some(event) = self.refused.pop_front() {
-            return Poll::Ready(event);
-        }
-        match ready!(self.events.poll_recv(context)) {
-            Some(event) => Poll::Ready(event),
-            None => Poll::Pending,
-        }
+        self.handle.poll_next(context)
     }
 }
 

@@ -3,11 +3,16 @@
 use std::time::Duration;
 
 use coati::ike::error::Why;
-use coati::ike::event::Event;
-use coati::sadb::{Level, Mode, Protocol, Request, SaParams, SecurityRule};
+use coati::ike::event::{Event, Phase2Event};
+use coati::ike::policy::Start;
+use coati::sadb::{
+    Direction, Endpoints, FlowAction, FlowPolicy, KernelEvent, KernelNotice, Level, Mode, PolicyEntry,
+    Protocol, Request, SaId, SaParams, SecurityRule,
+};
+use coati::time::UnixTime;
 
 use super::pair::{Gateway, Pair};
-use super::policy::Side;
+use super::policy::{B, Side};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -86,4 +91,228 @@ fn a_peer_that_is_not_named_cannot_be_called() {
     pair.acquire();
     assert_eq!(pair.a.count(|e| matches!(e, Event::CannotConnect { why: Why::NoAddress, .. })), 1);
     assert!(pair.net.sent.is_empty());
+}
+
+/// The entry of an SPD that protects a side's traffic.
+fn entry(side: &Side, rules: Vec<SecurityRule>) -> PolicyEntry {
+    let policy = FlowPolicy {
+        selector: side.selector(),
+        direction: Direction::Out,
+        action: FlowAction::Protect(rules),
+        ids: None,
+        priority: 0,
+    };
+    PolicyEntry { policy, id: 42, created: UnixTime(0), last_used: None }
+}
+
+fn load(gateway: &mut Gateway, now: coati::time::Now, policies: Vec<PolicyEntry>) {
+    gateway.endpoint.handle_kernel(now, KernelEvent::Policies(policies));
+}
+
+#[test]
+fn policies_of_the_kernel_are_answered_for() {
+    for (protocol, mode) in
+        [(Protocol::Esp, Mode::Tunnel), (Protocol::Ah, Mode::Tunnel), (Protocol::Esp, Mode::Transport)]
+    {
+        let with = |side: Side| Side { protocol, mode, ..side };
+        let mut pair = Pair::fine(with(Side::a()), bare(with(Side::b())));
+        let rule = pair.b.side.rule(Level::Unique(99));
+        let policies = vec![entry(&pair.b.side, vec![rule])];
+        load(&mut pair.b, pair.now, policies);
+        pair.acquire();
+        pair.run_for(SECOND);
+        assert!(pair.is_symmetric());
+        let all = params(&pair.b);
+        assert_eq!(all.len(), 2, "{:#?}", pair.b.events);
+        assert!(all.iter().all(|sa| (sa.protocol, sa.mode, sa.reqid) == (protocol, mode, 99)));
+    }
+}
+
+#[test]
+fn a_tunnel_of_the_kernel_without_a_peer_is_for_any() {
+    let mut pair = Pair::fine(Side::a(), bare(Side::b()));
+    let any = std::net::Ipv4Addr::UNSPECIFIED.into();
+    let rule = SecurityRule {
+        endpoints: Some(Endpoints { local: B, remote: any }),
+        ..pair.b.side.rule(Level::Require)
+    };
+    let policies = vec![entry(&pair.b.side, vec![rule])];
+    load(&mut pair.b, pair.now, policies);
+    pair.acquire();
+    pair.run_for(SECOND);
+    assert_eq!(pair.b.kernel.sas().len(), 2);
+}
+
+#[test]
+fn a_policy_that_is_gone_keeps_its_pair_and_takes_no_new_request() {
+    let mut pair = Pair::fine(Side::a(), bare(Side::b()));
+    let rule = pair.b.side.rule(Level::Require);
+    let policies = vec![entry(&pair.b.side, vec![rule])];
+    load(&mut pair.b, pair.now, policies);
+    pair.acquire();
+    pair.run_for(SECOND);
+    load(&mut pair.b, pair.now, Vec::new());
+    // Also a reload leaves alone what the configuration never had.
+    let reload = coati::ike::endpoint::Command::Reload(std::sync::Arc::new(pair.b.side.policy()));
+    pair.b.endpoint.handle_command(pair.now, reload).expect("not refused");
+    pair.run_for(SECOND);
+    assert_eq!((pair.a.kernel.sas().len(), pair.b.kernel.sas().len()), (2, 2));
+    pair.command_a(coati::ike::endpoint::Command::Disconnect("tunnel".into()));
+    pair.acquire();
+    pair.run_for(SECOND);
+    let refused = |e: &Event| {
+        matches!(e, Event::Phase2(_, Phase2Event::Failed(Why::NoConnection { nearest: None, .. })))
+    };
+    assert_eq!(pair.b.count(refused), 1, "{:#?}", pair.b.events);
+    assert!(pair.b.kernel.sas().is_empty());
+}
+
+#[test]
+fn a_refusal_names_the_policy_of_the_kernel_that_is_nearest() {
+    let mut pair = Pair::fine(Side::a(), bare(Side::b()));
+    let mut near = entry(&pair.b.side, vec![pair.b.side.rule(Level::Require)]);
+    near.policy.selector.protocol = 6;
+    let bundle = entry(&pair.b.side, vec![pair.b.side.rule(Level::Require); 2]);
+    load(&mut pair.b, pair.now, vec![near, bundle]);
+    pair.acquire();
+    pair.run_for(SECOND);
+    let told = pair.b.events.iter().find_map(|(_, e)| match e {
+        Event::Phase2(_, Phase2Event::Failed(why @ Why::NoConnection { .. })) => Some(why.to_string()),
+        _ => None,
+    });
+    let told = told.expect("refused: a bundle is no connection");
+    assert!(told.ends_with("(policy 42 of the kernel)"), "{told}");
+}
+
+#[test]
+fn the_configuration_wins_over_a_policy_of_the_kernel() {
+    let mut pair = Pair::fine(Side::a(), Side::b());
+    let rule = SecurityRule { mode: Mode::Transport, endpoints: None, ..pair.b.side.rule(Level::Require) };
+    let policies = vec![entry(&pair.b.side, vec![rule])];
+    load(&mut pair.b, pair.now, policies);
+    pair.acquire();
+    pair.run_for(SECOND);
+    assert!(params(&pair.b).iter().all(|sa| sa.mode == Mode::Tunnel));
+    assert_eq!(pair.b.kernel.sas().len(), 2);
+}
+
+fn up(a: Side, b: Side) -> Pair {
+    let mut pair = Pair::fine(a, b);
+    pair.acquire();
+    pair.run_for(SECOND);
+    assert_eq!((pair.a.phase2_established(), pair.b.phase2_established()), (1, 1), "{:#?}", pair.b.events);
+    pair
+}
+
+fn half(gateway: &Gateway, inbound: bool) -> SaId {
+    let sa = gateway.kernel.sas().iter().find(|sa| sa.inbound == inbound);
+    sa.expect("a pair").params.id()
+}
+
+fn vanished(gateway: &Gateway) -> usize {
+    gateway.count(|e| matches!(e, Event::Phase2(_, Phase2Event::Vanished(_))))
+}
+
+#[test]
+fn an_sa_that_vanishes_takes_its_pair_along_and_an_active_connection_comes_back() {
+    for (start, inbound) in
+        [(Start::Active, true), (Start::Active, false), (Start::OnDemand, true), (Start::OnDemand, false)]
+    {
+        let mut pair = up(Side { start, ..Side::a() }, Side::b());
+        let before = pair.a.spis();
+        let gone = half(&pair.a, inbound);
+        pair.a.kernel.vanish(gone);
+        pair.drain();
+        pair.run_for(SECOND);
+        assert_eq!(vanished(&pair.a), 1);
+        let told = |e: &Event| matches!(e, Event::Phase2(_, Phase2Event::Deleted { by_peer: true, .. }));
+        assert_eq!(pair.b.count(told), 1, "the peer must not send into a hole");
+        let deleted = pair.a.kernel.requests().iter().filter(|(_, r)| *r == Request::Delete(gone));
+        assert_eq!(deleted.count(), 0, "it may be somebody else's by now");
+        let status = pair.a.endpoint.status(pair.now);
+        assert!(status.counters.contains(&("SAs removed by others", 1)), "{:?}", status.counters);
+        if start == Start::OnDemand {
+            assert!(pair.a.kernel.sas().is_empty() && pair.b.kernel.sas().is_empty());
+            pair.acquire();
+            pair.run_for(SECOND);
+        }
+        assert!(pair.is_symmetric());
+        assert_eq!(pair.a.kernel.sas().len(), 2);
+        assert_ne!(pair.a.spis(), before);
+    }
+}
+
+#[test]
+fn a_flush_of_everything_is_told_once_for_each_pair() {
+    let mut pair = up(Side { start: Start::Active, ..Side::a() }, Side::b());
+    for gone in [half(&pair.a, true), half(&pair.a, false)] {
+        pair.a.kernel.vanish(gone);
+    }
+    pair.drain();
+    pair.run_for(SECOND);
+    assert_eq!(vanished(&pair.a), 1);
+    assert_eq!((pair.a.kernel.sas().len(), pair.b.kernel.sas().len()), (2, 2));
+}
+
+#[test]
+fn the_end_of_a_replaced_pair_is_not_told() {
+    let life = |side: Side| Side { phase2_seconds: 60, ..side };
+    let mut pair = up(life(Side::a()), life(Side::b()));
+    let old = half(&pair.a, true);
+    let is_lingering =
+        |pair: &Pair| pair.a.endpoint.status(pair.now).phase2.iter().any(|p| p.state == "Lingering");
+    for _ in 0..700 {
+        pair.run_for(Duration::from_millis(100));
+        if is_lingering(&pair) {
+            break;
+        }
+    }
+    assert!(is_lingering(&pair));
+    pair.a.kernel.vanish(old);
+    pair.drain();
+    assert_eq!(vanished(&pair.a), 0);
+    assert!(!is_lingering(&pair));
+    assert!(pair.a.kernel.sending_sa(&pair.a.side.selector()).is_some());
+}
+
+#[test]
+fn an_sa_that_vanishes_before_message_3_ends_the_quick_mode() {
+    let mut pair = Pair::fine(Side::a(), Side::b());
+    pair.net.filter = Some(|n, _| n == 9);
+    pair.acquire();
+    pair.run_for(SECOND);
+    let gone = half(&pair.b, true);
+    pair.b.kernel.vanish(gone);
+    pair.drain();
+    pair.run_for(SECOND);
+    let ended = |e: &Event| matches!(e, Event::Phase2(_, Phase2Event::Failed(Why::Vanished)));
+    assert_eq!(pair.b.count(ended), 1);
+    assert!(pair.a.kernel.sas().is_empty() && pair.b.kernel.sas().is_empty());
+}
+
+#[test]
+fn a_notice_of_the_kernel_reaches_the_log() {
+    let mut pair = up(Side::a(), Side::b());
+    for notice in [KernelNotice::Lost("gone".into()), KernelNotice::Reopened, KernelNotice::Overflow] {
+        pair.a.kernel.inject(KernelEvent::Notice(notice.clone()));
+        pair.drain();
+        assert_eq!(pair.a.count(|e| matches!(e, Event::Notice(said) if *said == notice)), 1);
+    }
+    assert_eq!(pair.a.kernel.sas().len(), 2);
+}
+
+#[test]
+fn what_waits_for_the_spacing_of_phase_1_is_told_once_in_a_while() {
+    let life = |side: Side| Side { phase1_seconds: 60, ..side };
+    let mut pair = up(life(Side::a()), life(Side::b()));
+    pair.command_a(coati::ike::endpoint::Command::Disconnect("tunnel".into()));
+    // The ISAKMP SA is over, and the next one may not begin yet.
+    pair.run_for(70 * SECOND);
+    for _ in 0..100 {
+        pair.acquire();
+        pair.run_for(Duration::from_millis(100));
+    }
+    let told = pair.a.count(|e| matches!(e, Event::CannotConnect { why: Why::TooSoon, .. }));
+    assert_eq!(told, 1);
+    assert!(pair.a.endpoint.status(pair.now).failures.is_empty(), "it is nobody's failure");
 }

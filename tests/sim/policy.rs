@@ -25,6 +25,10 @@ pub(crate) fn sourced<T>(value: T) -> Sourced<T> {
     Sourced::new(value, at("test"))
 }
 
+fn lifetime(seconds: u32) -> Sourced<Bounds> {
+    sourced(Bounds { offer: seconds, rule: Rule::Within(10, 86_400) })
+}
+
 /// What of the policies a test varies.
 #[derive(Clone, Debug)]
 pub(crate) struct Side {
@@ -97,7 +101,6 @@ impl Side {
     }
 
     pub(crate) fn policy(&self) -> Policy {
-        let seconds = |offer| sourced(Bounds { offer, rule: Rule::Within(10, 86_400) });
         let phase1 = Phase1Policy {
             name: format!("peer-{}", self.peer),
             at: at("remote"),
@@ -114,7 +117,7 @@ impl Side {
                 hash: sourced(HashAlgorithm::Sha1),
                 auth: sourced(AuthMethod::PreSharedKey),
                 group: Sourced::new(self.group, at(&format!("group {}", self.group))),
-                seconds: seconds(self.phase1_seconds),
+                seconds: lifetime(self.phase1_seconds),
                 kilobytes: None,
             }],
             psks: Arc::new(PskTable {
@@ -137,9 +140,19 @@ impl Side {
             padding: Padding::default(),
             dpd_delay: self.dpd,
         };
+        Policy {
+            phase1: vec![Arc::new(phase1)],
+            phase2: vec![Arc::new(self.phase2())],
+            connections: self.is_configured.then(|| Arc::new(self.connection())).into_iter().collect(),
+            flows: Vec::new(),
+            timers: Timers::default(),
+        }
+    }
+
+    fn phase2(&self) -> Phase2Policy {
         let selector = self.selector();
         let exact = |prefix, port| TrafficMatch::Exact { prefix, protocol: selector.protocol, port };
-        let phase2 = Phase2Policy {
+        Phase2Policy {
             name: "net-to-net".into(),
             at: at("sainfo"),
             local: exact(selector.local, selector.local_port),
@@ -162,13 +175,16 @@ impl Side {
                 },
             ],
             pfs: sourced(PfsRule::Exactly(self.pfs)),
-            seconds: seconds(self.phase2_seconds),
+            seconds: lifetime(self.phase2_seconds),
             kilobytes: None,
-        };
-        let connection = Connection {
+        }
+    }
+
+    fn connection(&self) -> Connection {
+        Connection {
             name: "tunnel".into(),
             at: at("tunnel"),
-            selector,
+            selector: self.selector(),
             local: Some(self.me),
             remote: Some(self.peer),
             protocol: self.protocol,
@@ -176,13 +192,6 @@ impl Side {
             reqid: 0,
             ids: None,
             start: self.start,
-        };
-        Policy {
-            phase1: vec![Arc::new(phase1)],
-            phase2: vec![Arc::new(phase2)],
-            connections: self.is_configured.then(|| Arc::new(connection)).into_iter().collect(),
-            flows: Vec::new(),
-            timers: Timers::default(),
         }
     }
 }

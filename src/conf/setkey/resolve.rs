@@ -267,10 +267,14 @@ impl Resolver<'_> {
 
     fn rule(&mut self, rule: &Spanned<Rule>, selector: Selector, way: Direction) -> Option<SecurityRule> {
         let written = &rule.value;
-        if written.protocol != "esp" {
-            self.error(&rule.span, format!("{} is not implemented yet", written.protocol));
-            return None;
-        }
+        let protocol = match written.protocol {
+            "esp" => Protocol::Esp,
+            "ah" => Protocol::Ah,
+            other => {
+                self.error(&rule.span, format!("{other} is not implemented yet"));
+                return None;
+            }
+        };
         let is_tunnel = written.tunnel.unwrap_or(false);
         let endpoints = match &written.ends {
             Some((src, dst)) if is_tunnel => {
@@ -292,7 +296,7 @@ impl Resolver<'_> {
             _ => None,
         };
         Some(SecurityRule {
-            protocol: Protocol::Esp,
+            protocol,
             mode: if is_tunnel { Mode::Tunnel } else { Mode::Transport },
             endpoints,
             level: match written.level {

@@ -3,10 +3,11 @@
 use std::fmt::{self, Write as _};
 use std::net::{IpAddr, SocketAddr};
 
+use super::Level;
 use crate::crypto::x509::{Weakness, name};
 use crate::ike::policy::{Identity, SourceRef};
 use crate::ike::proposal::{Mismatch, Offer};
-use crate::sadb::{Prefix, Selector};
+use crate::sadb::{KernelNotice, Prefix, Selector};
 
 /// An address and port as both dialects' users know it: `10.99.0.1[500]`.
 pub(super) struct At(pub(super) SocketAddr);
@@ -47,6 +48,17 @@ pub(super) fn printable(text: &str) -> String {
         if c.is_control() { out.extend(c.escape_default()) } else { out.push(c) }
     }
     out
+}
+
+/// Everything but a return to order is worth a look.
+pub(super) const fn notice_level(notice: &KernelNotice) -> Level {
+    match notice {
+        KernelNotice::Reopened => Level::Info,
+        KernelNotice::Overflow
+        | KernelNotice::Lost(_)
+        | KernelNotice::Malformed(_)
+        | KernelNotice::Unanswered(_) => Level::Warning,
+    }
 }
 
 /// One side of a selector: `192.168.1.0/24`, or a host without its prefix length.

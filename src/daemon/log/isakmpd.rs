@@ -34,6 +34,10 @@ pub(super) fn render(event: &Event) -> Vec<Line> {
             vec![Line::new(level, text)]
         }
         Event::Kernel { what, error: found } => vec![error(format!("pf_key_v2: {what}: {found}"))],
+        Event::Notice(notice) => {
+            let text = format!("pf_key_v2: {}", explain::printable(&notice.to_string()));
+            vec![Line::new(explain::notice_level(notice), text)]
+        }
         Event::Drained => Vec::new(),
     }
 }
@@ -214,6 +218,11 @@ fn phase2(about: &Phase2Ref, what: &Phase2Event) -> Vec<Line> {
         }
         Phase2Event::Rekeying(sa) => debug(format!("sa_soft_expire: {name} SPI {} is replaced", sa.spi)),
         Phase2Event::Expired(sa) => debug(format!("sa_hard_expire: {name} SPI {}", sa.spi)),
+        Phase2Event::Vanished(sa) => {
+            let text =
+                format!("pf_key_v2: SA {name} SPI {} was removed from the kernel by somebody else", sa.spi);
+            vec![Line::new(Level::Warning, text)]
+        }
         Phase2Event::Deleted { pair: (_, outbound), by_peer: true } => info(format!(
             "isakmpd: Peer {peer} made us delete live SA {name} for proto {}, {}",
             number(outbound),

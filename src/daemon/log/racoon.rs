@@ -32,6 +32,12 @@ pub(super) fn render(event: &Event) -> Vec<Line> {
         Event::Kernel { what, error } => {
             vec![Line::new(Level::Error, format!("pfkey {what} failed: {error}"))]
         }
+        Event::Notice(notice) => {
+            vec![Line::new(
+                explain::notice_level(notice),
+                format!("pfkey: {}", explain::printable(&notice.to_string())),
+            )]
+        }
         Event::Drained => Vec::new(),
     }
 }
@@ -272,6 +278,10 @@ fn phase2(about: &Phase2Ref, what: &Phase2Event) -> Vec<Line> {
             sa.spi.value(),
             sa.spi.value()
         )),
+        Phase2Event::Vanished(sa) => vec![Line::new(
+            Level::Warning,
+            format!("IPsec-SA spi={} was removed from the kernel by somebody else.", sa.spi.value()),
+        )],
         Phase2Event::Deleted { pair: (_, outbound), by_peer: true } => info(format!(
             "purged IPsec-SA proto_id={} spi={}.",
             protocol(outbound.protocol),

@@ -15,8 +15,8 @@ use crate::ike::event::{Event, Phase1Event, Phase1Id, Phase1Ref, Phase2Event, Ph
 use crate::ike::policy::{Identity, MyIdentity, NatTraversal, Padding, Phase1Policy, SourceRef};
 use crate::ike::proposal::{Difference, Mismatch, Offer};
 use crate::sadb::{
-    AddressPair, Inbound, Level as SadbLevel, Lifetime, Mode, Outbound, Prefix, Protocol, SaKeys, SaPair,
-    SaParams, SecurityRule, Selector, Spi,
+    AddressPair, Inbound, KernelNotice, Level as SadbLevel, Lifetime, Mode, Outbound, Prefix, Protocol, SaId,
+    SaKeys, SaPair, SaParams, SecurityRule, Selector, Spi,
 };
 use crate::time::Instant;
 use crate::wire::header::{Cookie, CookiePair, MessageId};
@@ -288,5 +288,32 @@ fn only_a_peer_without_a_configuration_is_said_to_have_none() {
         let bundle = vec![rule(Protocol::Esp, Mode::Tunnel), rule(Protocol::IpComp, Mode::Transport)];
         let bundle = told(Why::NotNegotiated(bundle), Level::Warning);
         assert!(bundle.contains("wants esp/tunnel ipcomp/transport: bundles of several"), "{bundle}");
+    }
+}
+
+#[test]
+fn what_the_kernel_says_is_a_warning_until_it_is_well_again() {
+    let lost = Event::Notice(KernelNotice::Lost("connection\nrefused".into()));
+    for (dialect, text) in [(Dialect::Racoon, "pfkey: "), (Dialect::Isakmpd, "pf_key_v2: ")] {
+        let [line] = &render(dialect, &lost)[..] else { panic!("one line") };
+        assert_eq!(line.level, Level::Warning);
+        assert!(line.text.starts_with(text) && line.text.contains("connection\\nrefused"), "{line:?}");
+        let [line] = &render(dialect, &Event::Notice(KernelNotice::Reopened))[..] else { panic!("one line") };
+        assert_eq!(
+            (line.level, &*line.text),
+            (Level::Info, &*format!("{text}the kernel can be reached again"))
+        );
+    }
+}
+
+#[test]
+fn an_sa_that_somebody_else_removed_is_told() {
+    let spi = Spi::new(0x1000).expect("not reserved");
+    let sa = SaId { protocol: Protocol::Esp, dst: [10, 99, 0, 1].into(), spi };
+    let event = Event::Phase2(phase2(Role::Initiator), Phase2Event::Vanished(sa));
+    for dialect in [Dialect::Racoon, Dialect::Isakmpd] {
+        let [line] = &render(dialect, &event)[..] else { panic!("one line") };
+        assert_eq!(line.level, Level::Warning);
+        assert!(line.text.contains("removed from the kernel by somebody else"), "{line:?}");
     }
 }

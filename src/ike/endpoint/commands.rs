@@ -39,7 +39,7 @@ impl Endpoint {
     }
 
     fn connect(&mut self, now: Now, name: String) -> Result<(), Refused> {
-        let Some(connection) = self.core.policy.connections.iter().find(|c| c.name == name) else {
+        let Some(connection) = self.connections().find(|c| c.name == name) else {
             return Err(Refused::NoSuchConnection(name));
         };
         let wish = Wish::of(connection).ok_or(Refused::NoAddress(name))?;
@@ -48,7 +48,7 @@ impl Endpoint {
     }
 
     fn disconnect(&mut self, now: Now, name: String) -> Result<(), Refused> {
-        if !self.core.policy.connections.iter().any(|c| c.name == name) {
+        if !self.connections().any(|c| c.name == name) && !self.pairs.values().any(|p| p.name() == name) {
             return Err(Refused::NoSuchConnection(name));
         }
         let named = |p: &&Pair| p.name() == name;
@@ -97,38 +97,37 @@ impl Endpoint {
             let owner = RequestOwner::Nobody("install a policy");
             self.core.out.request(owner, Request::InstallPolicy(flow.clone()));
         }
-        let (gone_pairs, gone_phase1s) = self.without_policy(&policy);
+        let (gone_pairs, gone_phase1s) = self.without_policy(&policy, &old);
         self.delete_pairs(now, gone_pairs);
         self.delete_phase1s(now, gone_phase1s, &Why::PolicyGone);
         let quicks: Vec<_> = self
             .quick
             .values()
             .filter(|q| {
-                let same = |c: &Arc<_>| policy.connections.contains(c);
-                !q.common.connection.as_ref().is_none_or(same) || !policy.phase2.contains(&q.common.policy)
+                policy.keeps(&old, q.common.connection.as_ref()).is_none()
+                    || !policy.phase2.contains(&q.common.policy)
             })
             .map(|q| q.common.id)
             .collect();
         for quick in quicks {
             self.abort_quick(now, quick, Why::PolicyGone);
         }
-        self.keep_pending(now);
+        self.keep_pending(now, &old);
         self.half_open.retain(|offered| policy.phase1.iter().any(|p| **p == *offered));
         self.core.out.timers.set_earlier(Timer::CheckConnections, now.mono);
     }
 
     /// Moves what has an equal part in the new policy over to it, and lists what has none.
-    fn without_policy(&mut self, policy: &Policy) -> (Vec<PairId>, Vec<Phase1Id>) {
+    fn without_policy(&mut self, policy: &Policy, old: &Policy) -> (Vec<PairId>, Vec<Phase1Id>) {
         let mut pairs = Vec::new();
         for pair in self.pairs.values_mut() {
             let phase1 = policy.phase1.iter().find(|p| **p == pair.phase1.policy);
             let phase2 = policy.phase2.iter().find(|p| **p == pair.policy);
-            let connection = pair.connection.as_ref().map(|c| policy.connections.iter().find(|n| *n == c));
-            match (phase1, phase2, connection) {
-                (Some(phase1), Some(phase2), None | Some(Some(_))) => {
+            match (phase1, phase2, policy.keeps(old, pair.connection.as_ref())) {
+                (Some(phase1), Some(phase2), Some(connection)) => {
                     pair.phase1.policy = Arc::clone(phase1);
                     pair.policy = Arc::clone(phase2);
-                    pair.connection = connection.flatten().map(Arc::clone);
+                    pair.connection = connection;
                 }
                 _ => pairs.push(pair.id),
             }

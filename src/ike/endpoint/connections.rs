@@ -9,8 +9,8 @@ use crate::ike::context::RequestOwner;
 use crate::ike::error::Why;
 use crate::ike::event::{Event, Phase1Id, Role};
 use crate::ike::exchange::Exchange;
-use crate::ike::phase2::{Common, PairId, PairStage, Quick, QuickId};
-use crate::ike::policy::{Connection, Start};
+use crate::ike::phase2::{Common, Pair, PairId, PairStage, Quick, QuickId};
+use crate::ike::policy::{Connection, Policy, Start};
 use crate::ike::proposal::phase2::Encapsulation;
 use crate::ike::timer::Timer;
 use crate::sadb::{AcquireId, Endpoints, Level, Mode, Protocol, Request, SecurityRule, Selector};
@@ -62,6 +62,11 @@ impl Wish {
 }
 
 impl Endpoint {
+    /// All connections, those of the configuration first.
+    pub(super) fn connections(&self) -> impl Iterator<Item = &Arc<Connection>> {
+        self.core.policy.connections.iter().chain(&self.kernel_connections)
+    }
+
     /// The kernel has a packet and no SA for it.
     pub(super) fn acquire(
         &mut self,
@@ -157,7 +162,7 @@ impl Endpoint {
         let (selector, remote) = (wish.selector, wish.endpoints.remote);
         let name = wish.connection.as_ref().map_or_else(|| selector.to_string(), |c| c.name.clone());
         // Every packet that finds no SA asks anew: the same answer is told once in a while.
-        if !self.has_failed_lately(now, &name, &why) {
+        if self.is_news(now, &name, &why) {
             if why != Why::TooSoon && why != Why::Phase1Failed {
                 self.fail(now, name, remote, why.to_string());
             }
@@ -252,12 +257,11 @@ impl Endpoint {
     }
 
     /// After a reload: what waits for a phase 1 under an unchanged part of the policy goes on waiting.
-    pub(super) fn keep_pending(&mut self, now: Now) {
+    pub(super) fn keep_pending(&mut self, now: Now, old: &Policy) {
         for Pending { id, mut wish } in std::mem::take(&mut self.pending) {
-            let policy = &self.core.policy;
-            let old = wish.connection.take();
-            wish.connection = old.as_ref().and_then(|c| policy.connections.iter().find(|n| *n == c)).cloned();
-            let is_kept = old.is_none() || wish.connection.is_some();
+            let kept = self.core.policy.keeps(old, wish.connection.as_ref());
+            let is_kept = kept.is_some();
+            wish.connection = kept.flatten();
             if is_kept && self.is_calling(wish.endpoints.remote) {
                 self.pending.push(Pending { id, wish });
             } else {
@@ -305,7 +309,8 @@ impl Endpoint {
         let same = |selector: &Selector, remote: IpAddr| {
             *selector == connection.selector && connection.remote.is_none_or(|r| r == remote)
         };
-        self.pairs.values().any(|p| p.stage != PairStage::Lingering && same(&p.selector, p.outbound.dst))
+        let sends = |p: &Pair| matches!(p.stage, PairStage::Mature | PairStage::Rekeying);
+        self.pairs.values().any(|p| sends(p) && same(&p.selector, p.outbound.dst))
             || self.quick.values().any(|q| {
                 q.state.name() != "Finished" && same(&q.common.selector, q.common.route.0.remote.ip())
             })

@@ -1,9 +1,15 @@
 //! What the kernel says.
 
+use std::net::IpAddr;
+use std::sync::Arc;
+
 use super::Endpoint;
 use crate::ike::context::RequestOwner;
 use crate::ike::event::Event;
-use crate::sadb::{KernelEvent, Reply, Request, RequestId, SaId};
+use crate::ike::policy::{Connection, SourceRef, Start};
+use crate::sadb::{
+    Direction, FlowAction, KernelEvent, Level, PolicyEntry, Prefix, Protocol, Reply, Request, RequestId, SaId,
+};
 use crate::time::Now;
 
 impl Endpoint {
@@ -15,8 +21,12 @@ impl Endpoint {
                 self.acquire(now, id, selector, endpoints, rules);
             }
             KernelEvent::Expire { sa, hard } => self.kernel_expired(now, sa, hard),
-            KernelEvent::Gone { sa } => self.kernel_expired(now, sa, true),
-            KernelEvent::Policies(_) | KernelEvent::Notice(_) => {}
+            KernelEvent::Gone { sa } => self.vanished(now, sa),
+            // Pairs of policies that are gone live on, as they do with racoon; their traffic is asked for no more.
+            KernelEvent::Policies(list) => {
+                self.kernel_connections = list.iter().filter_map(connection).map(Arc::new).collect();
+            }
+            KernelEvent::Notice(notice) => self.core.out.event(Event::Notice(notice)),
         }
         self.check_drained();
     }
@@ -47,4 +57,36 @@ impl Endpoint {
             Some(RequestOwner::Cleanup) | None => {}
         }
     }
+}
+
+/// What a policy of the kernel wants protected, if it is one that can be negotiated: an outgoing one with one rule.
+fn connection(entry: &PolicyEntry) -> Option<Connection> {
+    let policy = &entry.policy;
+    let FlowAction::Protect(rules) = &policy.action else { return None };
+    let [rule] = rules.as_slice() else { return None };
+    if policy.direction != Direction::Out || rule.protocol == Protocol::IpComp {
+        return None;
+    }
+    let known = |address: IpAddr| Some(address).filter(|a| !a.is_unspecified());
+    let host = |prefix: Prefix| prefix.is_host().then(|| prefix.address());
+    let (local, remote) = match rule.endpoints {
+        Some(ends) => (known(ends.local), known(ends.remote)),
+        None => (host(policy.selector.local), host(policy.selector.remote)),
+    };
+    let name = policy.selector.to_string();
+    Some(Connection {
+        at: SourceRef::new(format!("policy {} of the kernel", entry.id), 0, 0, name.as_str()),
+        name,
+        selector: policy.selector,
+        local,
+        remote,
+        protocol: rule.protocol,
+        mode: rule.mode,
+        reqid: match rule.level {
+            Level::Unique(id) => id,
+            Level::Use | Level::Require => 0,
+        },
+        ids: policy.ids.clone(),
+        start: Start::OnDemand,
+    })
 }

@@ -259,10 +259,12 @@ impl Endpoint {
             || self.quick.values().any(|q| q.state.outbound() == Some(SaId { protocol, dst, spi }))
     }
 
-    /// The connection for exactly this traffic with this peer.
+    /// The connection for exactly this traffic with this peer: of the configuration, else of the kernel's policies.
     pub(super) fn connection_for(&self, selector: &Selector, remote: IpAddr) -> Option<&Arc<Connection>> {
-        let all = || self.core.policy.connections.iter().filter(|c| c.selector == *selector);
-        all().find(|c| c.remote == Some(remote)).or_else(|| all().find(|c| c.remote.is_none()))
+        [&self.core.policy.connections, &self.kernel_connections].into_iter().find_map(|of| {
+            let all = || of.iter().filter(|c| c.selector == *selector);
+            all().find(|c| c.remote == Some(remote)).or_else(|| all().find(|c| c.remote.is_none()))
+        })
     }
 
     /// The traffic configured with this peer that has most in common with `selector`.
@@ -276,7 +278,7 @@ impl Endpoint {
                 + u8::from(c.selector.remote == selector.remote)
                 + u8::from(c.selector.protocol == selector.protocol)
         };
-        let candidates = self.core.policy.connections.iter().filter(|c| c.remote.is_none_or(|r| r == remote));
+        let candidates = self.connections().filter(|c| c.remote.is_none_or(|r| r == remote));
         candidates.max_by_key(|c| score(c)).map(|c| Box::new((c.selector, c.at.clone())))
     }
 

@@ -15,8 +15,16 @@ use crate::time::{Instant, Now};
 /// Failures remembered.
 const MAX_FAILURES: usize = 64;
 
-/// How long the same failure of the same connection is not told again.
+/// How long the same reason for the same connection is not told again.
 const REPEAT_AFTER: Duration = Duration::from_secs(30);
+
+/// A reason that was told.
+#[derive(Clone, Debug)]
+pub(super) struct Told {
+    name: String,
+    why: Why,
+    at: Instant,
+}
 
 /// The last failure of one peer or connection.
 #[derive(Clone, Debug)]
@@ -37,11 +45,20 @@ impl Endpoint {
         self.failures.push_back(Failure { name, remote, at: now.mono, reason });
     }
 
-    /// Whether this very failure was remembered, and so told, a short time ago.
-    pub(super) fn has_failed_lately(&self, now: Now, name: &str, why: &Why) -> bool {
-        let reason = why.to_string();
-        let is_recent = |f: &Failure| now.mono.saturating_since(f.at) < REPEAT_AFTER;
-        self.failures.iter().any(|f| f.name == name && f.reason == reason && is_recent(f))
+    /// Whether it is news that a wish of that name cannot be fulfilled for that reason; the same is news again after a
+    /// while.
+    pub(super) fn is_news(&mut self, now: Now, name: &str, why: &Why) -> bool {
+        let is_same = |t: &Told| t.name == name && t.why == *why;
+        let is_recent = |t: &Told| now.mono.saturating_since(t.at) < REPEAT_AFTER;
+        if self.told.iter().any(|t| is_same(t) && is_recent(t)) {
+            return false;
+        }
+        self.told.retain(|t| !is_same(t));
+        if self.told.len() >= MAX_FAILURES {
+            self.told.pop_front();
+        }
+        self.told.push_back(Told { name: name.to_owned(), why: why.clone(), at: now.mono });
+        true
     }
 
     /// Everything it holds.

@@ -18,9 +18,9 @@ pub(in crate::ike) enum PairStage {
     Mature,
     /// A quick mode that replaces it is under way.
     Rekeying,
-    /// Replaced: the newer pair sends.
+    /// Replaced: a newer pair sends, and the outbound half is gone. The peer may not know, or may still send with it.
     Replaced,
-    /// The outbound half is gone, and the peer knows; the inbound half waits for what is still in flight.
+    /// The peer knows that it goes, or has said so itself; the inbound half waits for what is still in flight.
     Lingering,
 }
 
@@ -39,8 +39,12 @@ pub(in crate::ike) struct Pair {
     pub(in crate::ike) reqid: u32,
     pub(in crate::ike) inbound: SaId,
     pub(in crate::ike) outbound: SaId,
+    /// Whether the outbound half has not been taken out of the kernel.
+    pub(in crate::ike) has_outbound: bool,
     pub(in crate::ike) soft: Lifetime,
     pub(in crate::ike) hard: Lifetime,
+    /// When its quick mode began.
+    pub(in crate::ike) begun: Instant,
     pub(in crate::ike) at: Instant,
     pub(in crate::ike) stage: PairStage,
     /// The older pair that this one replaces, until it has begun to send.
@@ -67,12 +71,19 @@ impl Pair {
             reqid: common.reqid,
             inbound: sas.inbound.0.id(),
             outbound: sas.outbound.0.id(),
+            has_outbound: true,
             soft: sas.inbound.0.soft,
             hard: sas.inbound.0.hard,
+            begun: common.begun,
             at: ctx.now.mono,
             stage: PairStage::Mature,
             replaces: common.replaces,
         }
+    }
+
+    /// The halves that the kernel holds.
+    pub(in crate::ike) fn held(&self) -> impl Iterator<Item = SaId> + use<> {
+        [Some(self.inbound), self.has_outbound.then_some(self.outbound)].into_iter().flatten()
     }
 
     pub(in crate::ike) fn reference(&self) -> Phase2Ref {

@@ -11,6 +11,7 @@ use tracing::{debug, warn};
 use super::engine::{Engine, EspOrigin, Output};
 use super::routes::{RouteTable, TunConfig};
 use super::{Clock, EspPacket, UdpEsp, UdpEspPacket};
+use crate::kernel::handle::TaskEnd;
 use crate::sadb::{
     Direction, FlowAction, FlowPolicy, KernelError, KernelEvent, Prefix, Request, RequestId, Selector,
 };
@@ -81,8 +82,7 @@ pub(super) struct Driver {
     pub(super) engine: Engine,
     pub(super) clock: Clock,
     pub(super) ports: Ports,
-    pub(super) requests: mpsc::UnboundedReceiver<(RequestId, Request)>,
-    pub(super) events: mpsc::UnboundedSender<KernelEvent>,
+    pub(super) end: TaskEnd,
 }
 
 impl Driver {
@@ -94,7 +94,7 @@ impl Driver {
         loop {
             let wait = self.engine.poll_timeout().map(|at| at.saturating_since((self.clock)().mono));
             tokio::select! {
-                request = self.requests.recv() => match request {
+                request = self.end.requests.recv() => match request {
                     Some((id, request)) => self.on_request(id, request).await,
                     None => break,
                 },
@@ -181,7 +181,7 @@ impl Driver {
     }
 
     fn tell(&self, event: KernelEvent) {
-        if self.events.send(event).is_err() {
+        if self.end.events.send(event).is_err() {
             warn!("the daemon takes no more events of the userspace stack");
         }
     }

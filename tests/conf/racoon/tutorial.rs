@@ -12,7 +12,7 @@ use coati::crypto::alg::{CipherAlgorithm, Group, HashAlgorithm};
 use coati::ike::policy::{
     AuthMethod, IdentityMatch, MyIdentity, NatTraversal, PfsRule, Policy, Rule, TrafficMatch,
 };
-use coati::sadb::{Direction, FlowAction, Level, Mode, Prefix};
+use coati::sadb::{Direction, FlowAction, Level, Mode, Prefix, Protocol};
 
 fn case(name: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/conf/cases").join(name);
@@ -72,8 +72,12 @@ fn phase_2_and_flows_of_the_tutorial() {
     assert_eq!(quick.remote, TrafficMatch::Exact { prefix: theirs, protocol: 0, port: 0 });
     assert_eq!(quick.pfs.value, PfsRule::Any(Some(Group::Modp1024)), "obey takes any group");
     assert_eq!(quick.seconds.value.offer, 1200);
-    let [transform] = quick.transforms.as_slice() else { panic!("{quick:?}") };
-    assert_eq!(transform.auth.as_ref().map(|a| a.value.icv_len), Some(16));
+    for protocol in [Protocol::Esp, Protocol::Ah] {
+        let transforms: Vec<_> = quick.transforms_of(protocol).collect();
+        let [transform] = transforms.as_slice() else { panic!("{quick:?}") };
+        assert_eq!(transform.auth.as_ref().map(|a| a.value.icv_len), Some(16));
+        assert_eq!(transform.cipher.is_some(), protocol == Protocol::Esp);
+    }
 
     let [connection] = policy.connections.as_slice() else { panic!("{policy:?}") };
     assert_eq!((connection.selector.local, connection.selector.remote), (ours, theirs));
@@ -105,12 +109,24 @@ fn levels_of_proposal_check_reach_the_quick_modes() {
     let pfs = PfsRule::Exactly(Some(Group::Modp2048));
     assert_eq!(levels, [(Some("192.0.2.2"), Rule::AtMost, pfs), (Some("anonymous"), Rule::Claim, pfs)]);
     let offered: Vec<_> = policy.phase2[0]
-        .transforms
-        .iter()
+        .transforms_of(Protocol::Esp)
         .map(|t| (t.key_bits.value.offer, t.auth.as_ref().expect("an authenticator").value.hash))
         .collect();
     let (long, short) = (HashAlgorithm::Sha2_512, HashAlgorithm::Sha2_256);
     assert_eq!(offered, [(256, long), (256, short), (128, long), (128, short)], "ciphers first");
+    let ah = policy.phase2[0].transforms_of(Protocol::Ah).filter_map(|t| Some(t.auth.as_ref()?.value.hash));
+    assert_eq!(ah.collect::<Vec<_>>(), [long, short], "where the traffic's policy wants AH");
+}
+
+#[test]
+fn a_policy_may_want_ah() {
+    let setkey = "spdadd 10.99.0.1 10.99.0.2 any -P out ipsec ah/transport//unique:7;";
+    let policy = policy(&case("racoon/tutorial.conf"), Some(setkey), &NoFiles);
+    let [connection] = policy.connections.as_slice() else { panic!("{policy:?}") };
+    assert_eq!((connection.protocol, connection.mode), (Protocol::Ah, Mode::Transport));
+    assert_eq!((connection.reqid, connection.remote), (7, Some(address("10.99.0.2"))));
+    let FlowAction::Protect(rules) = &policy.flows[0].action else { panic!("{policy:?}") };
+    assert_eq!((rules[0].protocol, rules[0].level), (Protocol::Ah, Level::Unique(7)));
 }
 
 #[test]

@@ -78,7 +78,9 @@ impl Resolver<'_> {
             let error = Diagnostic::error(&sainfo.at.span, "the sainfo has no compression_algorithm");
             self.diagnostics.push(error.with_help("add `compression_algorithm deflate;`, as racoon demands"));
         }
-        let transforms = product(&ciphers?, &auths?);
+        let auths = auths?;
+        let mut transforms = product(&ciphers?, &auths);
+        transforms.extend(auths.iter().flatten().map(ah));
         let mut policy = Phase2Policy {
             name: name_of(sainfo),
             at: sainfo.at.span.source_ref(),
@@ -220,6 +222,18 @@ fn product(ciphers: &[Cipher], auths: &[Option<Sourced<AuthSpec>>]) -> Vec<Phase
         }));
     }
     transforms
+}
+
+/// The transform of AH with one authenticator. A sainfo does not say which protocol it is for: the policy of the traffic
+/// does, and all that are listed may be asked for.
+fn ah(auth: &Sourced<AuthSpec>) -> Phase2Transform {
+    Phase2Transform {
+        at: auth.at.clone(),
+        protocol: Protocol::Ah,
+        cipher: None,
+        key_bits: Sourced::new(Bounds::exact(0), auth.at.clone()),
+        auth: Some(auth.clone()),
+    }
 }
 
 /// Sets how strictly the values are compared.

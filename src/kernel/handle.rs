@@ -1,0 +1,55 @@
+//! The near end of a kernel that lives in a task: requests go in, events come out.
+
+use std::collections::VecDeque;
+use std::task::{Context, Poll, ready};
+
+use tokio::sync::mpsc;
+
+use crate::sadb::{KernelError, KernelEvent, Request, RequestId};
+
+/// What the daemon holds of a kernel's task. The task ends when this is dropped.
+#[derive(Debug)]
+pub(super) struct Handle {
+    requests: mpsc::UnboundedSender<(RequestId, Request)>,
+    events: mpsc::UnboundedReceiver<KernelEvent>,
+    /// Answers to requests that found no task any more.
+    refused: VecDeque<KernelEvent>,
+    /// What a request finds missing then.
+    task_name: &'static str,
+}
+
+/// The task's end.
+#[derive(Debug)]
+pub(super) struct TaskEnd {
+    pub(super) requests: mpsc::UnboundedReceiver<(RequestId, Request)>,
+    pub(super) events: mpsc::UnboundedSender<KernelEvent>,
+}
+
+impl Handle {
+    /// Both ends.
+    pub(super) fn channel(task_name: &'static str) -> (Self, TaskEnd) {
+        let (requests, taken) = mpsc::unbounded_channel();
+        let (told, events) = mpsc::unbounded_channel();
+        let handle = Self { requests, events, refused: VecDeque::new(), task_name };
+        (handle, TaskEnd { requests: taken, events: told })
+    }
+
+    /// [`Kernel::submit`](super::Kernel::submit).
+    pub(super) fn submit(&mut self, id: RequestId, request: Request) {
+        if self.requests.send((id, request)).is_err() {
+            let result = Err(KernelError::Unsupported(self.task_name));
+            self.refused.push_back(KernelEvent::Reply { id, result });
+        }
+    }
+
+    /// [`Kernel::poll_next`](super::Kernel::poll_next).
+    pub(super) fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<KernelEvent> {
+        if let Some(event) = self.refused.pop_front() {
+            return Poll::Ready(event);
+        }
+        match ready!(self.events.poll_recv(context)) {
+            Some(event) => Poll::Ready(event),
+            None => Poll::Pending,
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! Policies: entries of KAME's SPD, or flows of OpenBSD.
+
+use super::conversation::{Outcome, Task};
+use super::errno::{EINVAL, ENOENT, ESRCH};
+use super::{Engine, Job};
+use crate::kernel::pfkey::Message;
+use crate::sadb::{FlowPolicy, KernelError, Reply, RequestId};
+use crate::time::{Instant, Now};
+
+/// A policy that is to be there, or not any more.
+#[derive(Debug)]
+pub(super) struct SetPolicy {
+    /// `None` when the kernel has lost a policy of ours.
+    pub(super) id: Option<RequestId>,
+    pub(super) policy: FlowPolicy,
+    /// Whether it is to be there.
+    install: bool,
+    /// What is still to be sent, the last one first.
+    rest: Vec<Message>,
+    /// The kernel's number for it.
+    number: Option<u32>,
+}
+
+impl SetPolicy {
+    pub(super) const fn install(id: Option<RequestId>, policy: FlowPolicy) -> Self {
+        Self { id, policy, install: true, rest: Vec::new(), number: None }
+    }
+
+    pub(super) const fn remove(id: RequestId, policy: FlowPolicy) -> Self {
+        Self { id: Some(id), policy, install: false, rest: Vec::new(), number: None }
+    }
+
+    /// It is not done in time. What is wanted stays so: when the kernel is read again and lacks it, it is installed.
+    pub(super) fn put_off(&self, engine: &mut Engine) {
+        if self.install {
+            engine.book.put_policy(self.policy.clone(), None);
+        } else {
+            engine.book.take_policy(&self.policy.selector, self.policy.direction);
+        }
+    }
+}
+
+impl Engine {
+    pub(super) fn begin_set_policy(&mut self, now: Now, limit: Instant, mut set: Box<SetPolicy>) {
+        let dialect = self.config.dialect;
+        let built = if set.install {
+            dialect.install_policy(&set.policy)
+        } else {
+            match self.book.take_policy(&set.policy.selector, set.policy.direction) {
+                Some(own) => dialect.remove_policy(&own.policy),
+                None => Err(KernelError::NoSuchSa),
+            }
+        };
+        match built {
+            Ok(messages) => {
+                set.rest = messages;
+                set.rest.reverse();
+                self.set_policy_on(now, limit, set);
+            }
+            Err(error) => self.reply_to(set.id, Err(error)),
+        }
+    }
+
+    fn set_policy_on(&mut self, now: Now, limit: Instant, mut set: Box<SetPolicy>) {
+        if let Some(message) = set.rest.pop() {
+            return self.ask_or_refuse(now, Task { limit, job: Job::SetPolicy(set) }, Ok(message));
+        }
+        if set.install {
+            self.book.put_policy(set.policy, set.number);
+        }
+        self.reply_to(set.id, Ok(Reply::Done));
+    }
+
+    pub(super) fn policy_step(
+        &mut self,
+        now: Now,
+        limit: Instant,
+        mut set: Box<SetPolicy>,
+        outcome: &Outcome<'_>,
+    ) {
+        let error = match outcome {
+            Outcome::Answer(message) => {
+                set.number = set.number.or_else(|| message.policy().map(|policy| policy.id));
+                return self.set_policy_on(now, limit, set);
+            }
+            // FreeBSD says EINVAL, Linux ENOENT and OpenBSD ESRCH for a policy that is not there.
+            Outcome::Refused(EINVAL | ENOENT | ESRCH) if !set.install => KernelError::NoSuchSa,
+            Outcome::TimedOut => {
+                set.put_off(self);
+                KernelError::TimedOut
+            }
+            outcome => self.failure(outcome),
+        };
+        self.reply_to(set.id, Err(error));
+    }
+}

@@ -1,0 +1,146 @@
+//! What is in the kernel, compared with what should be: at the start, after messages or the way to the kernel were lost,
+//! and when others change policies.
+
+use std::time::Duration;
+
+use super::book::{OwnPolicy, Stage};
+use super::conversation::Task;
+use super::list::List;
+use super::policies::SetPolicy;
+use super::{Engine, Job};
+use crate::sadb::{DumpKind, FlowPolicy, KernelEvent, KernelNotice, PolicyEntry, SaState, SadbEntry};
+use crate::time::{Instant, Now};
+
+/// Changes that come together (a file of setkey) are read together.
+const SOON: Duration = Duration::from_millis(200);
+/// When what could not be read is read again, and how often an overflow leads to reading.
+const LATER: Duration = Duration::from_secs(10);
+
+/// What is to be read again.
+#[derive(Debug, Default)]
+pub(super) struct Reread {
+    sas: Option<Instant>,
+    policies: Option<Instant>,
+    /// When SAs were last read because of an overflow.
+    after_overflow: Option<Instant>,
+    /// Whether [`KernelNotice::Reopened`] is still to be told.
+    reopened: bool,
+    /// The policies of others as they were last told, with the kernel's numbers.
+    told: Option<Vec<(FlowPolicy, u32)>>,
+}
+
+impl Reread {
+    /// When something is to be read.
+    pub(super) fn due(&self) -> Option<Instant> {
+        [self.sas, self.policies].into_iter().flatten().min()
+    }
+
+    /// What was begun is begun anew when there is a way again.
+    pub(super) fn stop(&mut self) {
+        (self.sas, self.policies) = (None, None);
+    }
+}
+
+impl Engine {
+    pub(super) fn reread_at_start(&mut self, now: Now) {
+        if self.config.dialect.is_kame() {
+            self.reread.policies = Some(now.mono);
+        }
+        self.reread_when_due(now);
+    }
+
+    pub(super) fn reread_policies_soon(&mut self, now: Now) {
+        self.reread.policies.get_or_insert(now.mono + SOON);
+    }
+
+    /// If reading itself leads to the next overflow, not without a pause.
+    pub(super) fn reread_after_overflow(&mut self, now: Now) {
+        let pause = |last: Instant| (last + LATER).max(now.mono);
+        let at = self.reread.after_overflow.map_or(now.mono, pause);
+        self.reread.after_overflow = Some(at);
+        (self.reread.sas, self.reread.policies) = (Some(at), Some(at));
+        self.reread_when_due(now);
+    }
+
+    pub(super) fn reread_after_reopening(&mut self, now: Now) {
+        self.reread.reopened = true;
+        (self.reread.sas, self.reread.policies) = (Some(now.mono), Some(now.mono));
+        self.reread_when_due(now);
+    }
+
+    /// Queues what is due behind the registration and before everything else.
+    pub(super) fn reread_when_due(&mut self, now: Now) {
+        let is_due = |at: &mut Instant| *at <= now.mono;
+        let kinds = [
+            self.reread.sas.take_if(is_due).map(|_| DumpKind::Sad),
+            self.reread.policies.take_if(is_due).map(|_| DumpKind::Spd),
+        ];
+        let place = self.queue.iter().take_while(|task| matches!(task.job, Job::Register(_))).count();
+        for kind in kinds.into_iter().flatten().rev() {
+            self.queue.insert(place, Task::own(Job::List(Box::new(List::own(kind)))));
+        }
+        for sa in self.book.doomed_until(now.mono) {
+            self.queue.push_back(Task::own(Job::Delete { id: None, sa }));
+        }
+    }
+
+    /// It could not be read.
+    pub(super) fn reread_failed(&mut self, now: Now, kind: DumpKind) {
+        let later = Some(now.mono + LATER);
+        match kind {
+            // Policies once more as well: behind them all is well again.
+            DumpKind::Sad => (self.reread.sas, self.reread.policies) = (later, later),
+            DumpKind::Spd => self.reread.policies = later,
+        }
+    }
+
+    /// The SAs that the kernel has.
+    pub(super) fn compare_sas(&mut self, now: Now, entries: &[SadbEntry]) {
+        let alive = |sa| entries.iter().find(|e| e.sa.id() == sa && e.state != SaState::Dead);
+        let gone = self.book.take_installed(|sa, _| alive(*sa).is_none());
+        self.book.doomed.retain(|sa, _| alive(*sa).is_some());
+        for doomed in self.book.doomed.values_mut() {
+            doomed.again = now.mono;
+        }
+        self.tell_gone(gone);
+        for entry in entries.iter().filter(|e| e.state == SaState::Dying) {
+            self.tell_soft(entry.sa.id());
+        }
+    }
+
+    /// An SA is past its soft lifetime; that is told once.
+    pub(super) fn tell_soft(&mut self, sa: crate::sadb::SaId) {
+        let Some(owned) = self.book.sas.get_mut(&sa) else { return };
+        if owned.stage == Stage::Installed && !std::mem::replace(&mut owned.is_soft, true) {
+            self.tell(KernelEvent::Expire { sa, hard: false });
+        }
+    }
+
+    /// The policies that the kernel has: ours that it lacks are installed, those of others are told.
+    pub(super) fn compare_policies(&mut self, entries: Vec<PolicyEntry>) {
+        let is_there = |own: &OwnPolicy| {
+            entries.iter().any(|e| {
+                e.policy.selector == own.policy.selector && e.policy.direction == own.policy.direction
+            })
+        };
+        let missing: Vec<_> =
+            self.book.policies.iter().filter(|own| !is_there(own)).map(|own| own.policy.clone()).collect();
+        for policy in missing {
+            self.queue.push_back(Task::own(Job::SetPolicy(Box::new(SetPolicy::install(None, policy)))));
+        }
+        if self.config.dialect.is_kame() {
+            let is_other =
+                |e: &PolicyEntry| self.book.policy(&e.policy.selector, e.policy.direction).is_none();
+            let others: Vec<_> = entries.into_iter().filter(is_other).collect();
+            let told: Vec<_> = others.iter().map(|e| (e.policy.clone(), e.id)).collect();
+            if self.reread.told.as_ref() != Some(&told) {
+                self.tell(KernelEvent::Policies(others));
+                self.reread.told = Some(told);
+            }
+        }
+        // SAs are read first.
+        if self.reread.sas.is_none() && std::mem::take(&mut self.reread.reopened) {
+            self.tell(KernelEvent::Notice(KernelNotice::Reopened));
+        }
+    }
+}

@@ -1,0 +1,505 @@
+//! The parts of a message behind its header (RFC 2367 section 2.3).
+//!
+//! ```text
+//! 0 length in units of eight (u16)   2 type (u16)   4 body
+//! ```
+
+use super::body::{
+    Association, Combination, Counters, Interface, KameMode, LifetimeBody, NatFragment, NatPort, NatType,
+    ProtocolBody, ReplayCounter, RoutingDomains, SpiRange, SupportedAlgorithm, UdpPort,
+};
+use super::error::PfKeyError;
+use super::native::{Field, pad, take_padding};
+use super::numbers::{Dialect, ExtensionType};
+use super::policy::KamePolicy;
+use super::sockaddr::SocketAddress;
+use crate::crypto::secret::Secret;
+use crate::wire::codec::{Reader, Writer};
+
+/// Octets of the head.
+pub(super) const HEAD_LEN: usize = 4;
+
+/// One extension.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Extension {
+    /// The SA itself.
+    Sa(Association),
+    /// The second SA of a group (OpenBSD).
+    SecondSa(Association),
+    /// Mode and request id (KAME).
+    Sa2(KameMode),
+    /// A limit, or what was used of it.
+    Lifetime(LifetimeKind, LifetimeBody),
+    /// An address or a mask.
+    Address(AddressRole, Address),
+    /// A key.
+    Key(KeyUse, Key),
+    /// Who is at one end.
+    Identity(End, Identity),
+    /// What the kernel would like to have (in `ACQUIRE`).
+    Proposal(Proposal),
+    /// Algorithms that the kernel has; the number is reserved.
+    Supported(AlgorithmKind, u32, Vec<SupportedAlgorithm>),
+    /// The SPIs to choose from.
+    SpiRange(SpiRange),
+    /// A policy (KAME).
+    Policy(KamePolicy),
+    /// The sequence number of an `ACQUIRE` (OpenBSD's `sadb_x_policy`).
+    AcquireSequence(u32),
+    /// ESP in UDP (KAME).
+    NatType(NatType),
+    /// The port at one end (KAME).
+    NatPort(End, NatPort),
+    /// The length of fragments (FreeBSD).
+    NatFragment(NatFragment),
+    /// The anti-replay window in packets (FreeBSD).
+    SaReplay(u32),
+    /// An upper-layer protocol, a flow's type, or the type of a second SA (OpenBSD).
+    Protocol(ProtocolRole, ProtocolBody),
+    /// ESP in UDP (OpenBSD).
+    UdpEncap(UdpPort),
+    /// The tag that pf(4) sees (OpenBSD).
+    Tag(Tag),
+    /// The number of the enc(4) interface (OpenBSD).
+    Tap(u32),
+    /// Routing domains (OpenBSD).
+    RoutingDomain(RoutingDomains),
+    /// The path MTU (OpenBSD).
+    Mtu(u32),
+    /// Counters (OpenBSD).
+    Counter(Counters),
+    /// The sequence number (OpenBSD).
+    Replay(ReplayCounter),
+    /// The sec(4) interface (OpenBSD).
+    Interface(Interface),
+    /// Anything else, kept as it is. It may hold a secret (OpenBSD's credentials).
+    Unknown {
+        /// Its type.
+        kind: u16,
+        /// Its octets behind the head.
+        body: Secret<Vec<u8>>,
+    },
+}
+
+macro_rules! roles {
+    ($($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $kind:ident,)* })*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+        pub enum $name {
+            $($(#[$variant_doc])* $variant,)*
+        }
+
+        impl $name {
+            /// The extension that has this role.
+            pub const fn kind(self) -> ExtensionType {
+                match self {
+                    $(Self::$variant => ExtensionType::$kind,)*
+                }
+            }
+
+            const fn of(kind: ExtensionType) -> Option<Self> {
+                match kind {
+                    $(ExtensionType::$kind => Some(Self::$variant),)*
+                    _ => None,
+                }
+            }
+        }
+    )*};
+}
+
+roles! {
+    /// Which limit.
+    LifetimeKind {
+        /// What was used so far.
+        Current = LifetimeCurrent,
+        /// The SA is gone then.
+        Hard = LifetimeHard,
+        /// A new SA is wanted then.
+        Soft = LifetimeSoft,
+        /// When the SA was last used (OpenBSD).
+        LastUse = LifetimeLastUse,
+        /// As `Current`, of the software alone (FreeBSD 15).
+        Software = LifetimeSoftware,
+        /// As `Current`, of the hardware alone (FreeBSD 15).
+        Hardware = LifetimeHardware,
+    }
+
+    /// Whose address.
+    AddressRole {
+        /// The source; of a policy its packets' source.
+        Src = AddressSrc,
+        /// The destination.
+        Dst = AddressDst,
+        /// Behind whom the source is.
+        Proxy = AddressProxy,
+        /// The mask of a flow's source (OpenBSD).
+        SrcMask = SrcMask,
+        /// The mask of a flow's destination.
+        DstMask = DstMask,
+        /// A flow's source.
+        SrcFlow = SrcFlow,
+        /// A flow's destination.
+        DstFlow = DstFlow,
+        /// The destination of the second SA of a group (OpenBSD).
+        Dst2 = Dst2,
+        /// The initiator's own address behind a NAT (KAME).
+        OriginalInitiator = NatOriginalInitiator,
+        /// The responder's own address behind a NAT (FreeBSD).
+        OriginalResponder = NatOriginalResponder,
+        /// The new source of an SA (FreeBSD).
+        NewSrc = NewAddressSrc,
+        /// The new destination of an SA.
+        NewDst = NewAddressDst,
+    }
+
+    /// What a key is for.
+    KeyUse {
+        /// Authentication.
+        Auth = KeyAuth,
+        /// Encryption.
+        Encrypt = KeyEncrypt,
+    }
+
+    /// What an algorithm does.
+    AlgorithmKind {
+        /// Authentication.
+        Auth = SupportedAuth,
+        /// Encryption.
+        Encrypt = SupportedEncrypt,
+        /// Compression (OpenBSD).
+        Comp = SupportedComp,
+    }
+
+    /// What a `sadb_protocol` says.
+    ProtocolRole {
+        /// The upper-layer protocol of a flow; 0 is any.
+        Upper = Protocol,
+        /// What a flow does, and its direction.
+        FlowType = FlowType,
+        /// The type of the second SA of a group.
+        SaType2 = SaType2,
+    }
+}
+
+/// Which end of an SA.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum End {
+    /// Where packets come from.
+    Source,
+    /// Where they go.
+    Destination,
+}
+
+/// `sadb_address`: an address, on KAME with the protocol and the prefix length of a policy.
+///
+/// ```text
+/// 4 protocol  5 prefix length  6 reserved (u16)  8 socket address       OpenBSD: 4 reserved (u32)
+/// ```
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Address {
+    /// Upper-layer protocol; 255 is any.
+    pub protocol: u8,
+    /// Prefix length in bits.
+    pub prefix_len: u8,
+    /// Reserved.
+    pub reserved: u16,
+    /// The address and its port.
+    pub socket: SocketAddress,
+    /// What follows it that is not filling.
+    pub rest: Vec<u8>,
+}
+
+impl Address {
+    /// Octets before the socket address, without the extension's head.
+    pub const LEN: usize = 4;
+
+    fn read(dialect: Dialect, reader: &mut Reader<'_>) -> Result<Self, PfKeyError> {
+        Ok(Self {
+            protocol: Field::read(reader, "address protocol")?,
+            prefix_len: Field::read(reader, "address prefix length")?,
+            reserved: Field::read(reader, "address reserved")?,
+            socket: SocketAddress::read(dialect, reader)?,
+            rest: take_padding(reader),
+        })
+    }
+
+    fn write(&self, dialect: Dialect, writer: &mut Writer) {
+        self.protocol.write(writer);
+        self.prefix_len.write(writer);
+        self.reserved.write(writer);
+        self.socket.write(dialect, writer);
+        writer.bytes(&self.rest);
+    }
+}
+
+/// `sadb_key`: `4 bits (u16)  6 reserved (u16)  8 key`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Key {
+    /// Its length in bits.
+    pub bits: u16,
+    /// Reserved.
+    pub reserved: u16,
+    /// Its octets, filled up to a multiple of eight.
+    padded: Secret<Vec<u8>>,
+}
+
+impl Key {
+    /// Octets before the key, without the extension's head.
+    pub const LEN: usize = 4;
+
+    /// A whole number of octets as a key. One that is too long for its field is cut.
+    pub fn new(key: &[u8]) -> Self {
+        let key = &key[..key.len().min(usize::from(u16::MAX / 8))];
+        let mut padded = Vec::with_capacity(key.len().next_multiple_of(8));
+        padded.extend_from_slice(key);
+        padded.resize(key.len().next_multiple_of(8), 0);
+        let bits = u16::try_from(key.len() * 8).unwrap_or(u16::MAX);
+        Self { bits, reserved: 0, padded: Secret::new(padded) }
+    }
+
+    /// The key, without what fills it up.
+    pub fn octets(&self) -> &[u8] {
+        let padded = self.padded.expose();
+        &padded[..usize::from(self.bits).div_ceil(8).min(padded.len())]
+    }
+
+    fn read(reader: &mut Reader<'_>, kind: u16) -> Result<Self, PfKeyError> {
+        let (bits, reserved) = (u16::read(reader, "key bits")?, u16::read(reader, "key reserved")?);
+        let octets = usize::from(bits).div_ceil(64) * 8;
+        if reader.left() != octets {
+            let [stated, exact] = [reader.left(), octets].map(|left| HEAD_LEN + Self::LEN + left);
+            return Err(PfKeyError::ExtensionLength { kind, stated, min: exact, max: exact });
+        }
+        Ok(Self { bits, reserved, padded: Secret::new(reader.rest().to_vec()) })
+    }
+
+    fn write(&self, writer: &mut Writer) {
+        self.bits.write(writer);
+        self.reserved.write(writer);
+        writer.bytes(self.padded.expose());
+    }
+}
+
+/// `sadb_ident`: `4 type (u16)  6 reserved (u16)  8 id (u64)  16 text, ended by a NUL`.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Identity {
+    /// Prefix 1, FQDN 2, user FQDN 3; 4 is a socket address on FreeBSD and a distinguished name on OpenBSD.
+    pub kind: u16,
+    /// Reserved.
+    pub reserved: u16,
+    /// A number beside the text; 0 if there is none.
+    pub id: u64,
+    /// The text with its NUL and what fills it up.
+    pub padded: Vec<u8>,
+}
+
+impl Identity {
+    /// Octets before the text, without the extension's head.
+    pub const LEN: usize = 12;
+
+    /// A text of that kind, with one NUL or more behind it.
+    pub fn new(kind: u16, text: &str) -> Self {
+        let mut padded = text.as_bytes().to_vec();
+        padded.resize((padded.len() + 1).next_multiple_of(8), 0);
+        Self { kind, reserved: 0, id: 0, padded }
+    }
+
+    /// The octets before the first NUL.
+    pub fn text(&self) -> &[u8] {
+        self.padded.split(|&octet| octet == 0).next().unwrap_or_default()
+    }
+
+    fn read(reader: &mut Reader<'_>) -> Result<Self, PfKeyError> {
+        Ok(Self {
+            kind: Field::read(reader, "identity type")?,
+            reserved: Field::read(reader, "identity reserved")?,
+            id: Field::read(reader, "identity number")?,
+            padded: reader.rest().to_vec(),
+        })
+    }
+
+    fn write(&self, writer: &mut Writer) {
+        self.kind.write(writer);
+        self.reserved.write(writer);
+        self.id.write(writer);
+        writer.bytes(&self.padded);
+    }
+}
+
+/// `sadb_prop`: `4 replay  5 reserved (3)` on KAME, `4 number  5 replay  6 reserved (u16)` on OpenBSD; then combinations.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Proposal {
+    /// The four octets before the combinations.
+    pub head: [u8; 4],
+    /// The alternatives.
+    pub combinations: Vec<Combination>,
+}
+
+/// `sadb_x_tag` (OpenBSD): `4 length with the NUL (u32)  8 name`.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Tag {
+    /// The length stated.
+    pub length: u32,
+    /// The name with its NUL and what fills it up.
+    pub padded: Vec<u8>,
+}
+
+impl Extension {
+    /// Its type.
+    pub const fn kind(&self) -> ExtensionType {
+        match self {
+            Self::Sa(_) => ExtensionType::Sa,
+            Self::SecondSa(_) => ExtensionType::SecondSa,
+            Self::Sa2(_) => ExtensionType::Sa2,
+            Self::Lifetime(which, _) => which.kind(),
+            Self::Address(role, _) => role.kind(),
+            Self::Key(key_use, _) => key_use.kind(),
+            Self::Identity(End::Source, _) => ExtensionType::IdentitySrc,
+            Self::Identity(End::Destination, _) => ExtensionType::IdentityDst,
+            Self::Proposal(_) => ExtensionType::Proposal,
+            Self::Supported(which, ..) => which.kind(),
+            Self::SpiRange(_) => ExtensionType::SpiRange,
+            Self::Policy(_) => ExtensionType::Policy,
+            Self::AcquireSequence(_) => ExtensionType::AcquireSequence,
+            Self::NatType(_) => ExtensionType::NatType,
+            Self::NatPort(End::Source, _) => ExtensionType::NatSourcePort,
+            Self::NatPort(End::Destination, _) => ExtensionType::NatDestinationPort,
+            Self::NatFragment(_) => ExtensionType::NatFragment,
+            Self::SaReplay(_) => ExtensionType::SaReplay,
+            Self::Protocol(role, _) => role.kind(),
+            Self::UdpEncap(_) => ExtensionType::UdpEncap,
+            Self::Tag(_) => ExtensionType::Tag,
+            Self::Tap(_) => ExtensionType::Tap,
+            Self::RoutingDomain(_) => ExtensionType::RoutingDomain,
+            Self::Mtu(_) => ExtensionType::Mtu,
+            Self::Counter(_) => ExtensionType::Counter,
+            Self::Replay(_) => ExtensionType::Replay,
+            Self::Interface(_) => ExtensionType::Interface,
+            Self::Unknown { kind, .. } => ExtensionType::Other(*kind),
+        }
+    }
+
+    /// Reads the body of an extension whose number is `number`; `reader` holds nothing else.
+    pub(super) fn read(dialect: Dialect, number: u16, reader: &mut Reader<'_>) -> Result<Self, PfKeyError> {
+        let stated = HEAD_LEN + reader.left();
+        let extension = Self::read_body(dialect, number, reader)?;
+        if reader.is_empty() {
+            return Ok(extension);
+        }
+        let max = stated - reader.left();
+        Err(PfKeyError::ExtensionLength { kind: number, stated, min: max, max })
+    }
+
+    fn read_body(dialect: Dialect, number: u16, reader: &mut Reader<'_>) -> Result<Self, PfKeyError> {
+        let kind = ExtensionType::from_number(dialect, number);
+        if let Some(role) = AddressRole::of(kind) {
+            return Address::read(dialect, reader).map(|address| Self::Address(role, address));
+        }
+        if let Some(which) = LifetimeKind::of(kind) {
+            return Ok(Self::Lifetime(which, Field::read(reader, "lifetime")?));
+        }
+        if let Some(role) = ProtocolRole::of(kind) {
+            return Ok(Self::Protocol(role, Field::read(reader, "protocol")?));
+        }
+        if let Some(key_use) = KeyUse::of(kind) {
+            return Key::read(reader, number).map(|key| Self::Key(key_use, key));
+        }
+        if let Some(which) = AlgorithmKind::of(kind) {
+            return Ok(Self::Supported(which, Field::read(reader, "reserved")?, read_all(reader)?));
+        }
+        Ok(match kind {
+            ExtensionType::Sa => Self::Sa(Field::read(reader, "sa")?),
+            ExtensionType::SecondSa => Self::SecondSa(Field::read(reader, "sa")?),
+            ExtensionType::Sa2 => Self::Sa2(Field::read(reader, "sa2")?),
+            ExtensionType::IdentitySrc => Self::Identity(End::Source, Identity::read(reader)?),
+            ExtensionType::IdentityDst => Self::Identity(End::Destination, Identity::read(reader)?),
+            ExtensionType::Proposal => Self::Proposal(Proposal {
+                head: Field::read(reader, "proposal head")?,
+                combinations: read_all(reader)?,
+            }),
+            ExtensionType::SpiRange => Self::SpiRange(Field::read(reader, "spirange")?),
+            ExtensionType::Policy => Self::Policy(KamePolicy::read(dialect, reader)?),
+            ExtensionType::AcquireSequence => Self::AcquireSequence(Field::read(reader, "sequence")?),
+            ExtensionType::NatType => Self::NatType(Field::read(reader, "nat type")?),
+            ExtensionType::NatSourcePort => Self::NatPort(End::Source, Field::read(reader, "port")?),
+            ExtensionType::NatDestinationPort => {
+                Self::NatPort(End::Destination, Field::read(reader, "port")?)
+            }
+            ExtensionType::NatFragment => Self::NatFragment(Field::read(reader, "fragment")?),
+            ExtensionType::SaReplay => Self::SaReplay(Field::read(reader, "replay")?),
+            ExtensionType::UdpEncap => Self::UdpEncap(Field::read(reader, "port")?),
+            ExtensionType::Tag => {
+                Self::Tag(Tag { length: Field::read(reader, "tag length")?, padded: reader.rest().to_vec() })
+            }
+            ExtensionType::Tap => Self::Tap(Field::read(reader, "unit")?),
+            ExtensionType::RoutingDomain => Self::RoutingDomain(Field::read(reader, "rdomain")?),
+            ExtensionType::Mtu => Self::Mtu(Field::read(reader, "mtu")?),
+            ExtensionType::Counter => Self::Counter(Field::read(reader, "counter")?),
+            ExtensionType::Replay => Self::Replay(Field::read(reader, "replay")?),
+            ExtensionType::Interface => Self::Interface(Field::read(reader, "interface")?),
+            _ => Self::Unknown { kind: number, body: Secret::new(reader.rest().to_vec()) },
+        })
+    }
+
+    /// Writes it with its head, filled up to a multiple of eight; nothing where the dialect has no number for it.
+    pub(super) fn write(&self, dialect: Dialect, writer: &mut Writer) {
+        let Some(number) = self.kind().number(dialect) else { return };
+        let start = writer.len();
+        0_u16.write(writer);
+        number.write(writer);
+        self.write_body(dialect, writer);
+        pad(writer);
+        let units = u16::try_from((writer.len() - start) / 8).unwrap_or(u16::MAX);
+        writer.patch(start, &units.to_ne_bytes());
+    }
+
+    fn write_body(&self, dialect: Dialect, writer: &mut Writer) {
+        match self {
+            Self::Sa(body) | Self::SecondSa(body) => body.write(writer),
+            Self::Sa2(body) => body.write(writer),
+            Self::Lifetime(_, body) => body.write(writer),
+            Self::Address(_, body) => body.write(dialect, writer),
+            Self::Key(_, body) => body.write(writer),
+            Self::Identity(_, body) => body.write(writer),
+            Self::Proposal(Proposal { head, combinations }) => {
+                head.write(writer);
+                combinations.iter().for_each(|combination| combination.write(writer));
+            }
+            Self::Supported(_, reserved, algorithms) => {
+                reserved.write(writer);
+                algorithms.iter().for_each(|algorithm| algorithm.write(writer));
+            }
+            Self::SpiRange(body) => body.write(writer),
+            Self::Policy(body) => body.write(dialect, writer),
+            Self::NatType(body) => body.write(writer),
+            Self::NatPort(_, body) => body.write(writer),
+            Self::NatFragment(body) => body.write(writer),
+            Self::Protocol(_, body) => body.write(writer),
+            Self::UdpEncap(body) => body.write(writer),
+            Self::Tag(Tag { length, padded }) => {
+                length.write(writer);
+                writer.bytes(padded);
+            }
+            Self::AcquireSequence(number)
+            | Self::SaReplay(number)
+            | Self::Tap(number)
+            | Self::Mtu(number) => {
+                number.write(writer);
+            }
+            Self::RoutingDomain(body) => body.write(writer),
+            Self::Counter(body) => body.write(writer),
+            Self::Replay(body) => body.write(writer),
+            Self::Interface(body) => body.write(writer),
+            Self::Unknown { body, .. } => writer.bytes(body.expose()),
+        }
+    }
+}
+
+/// Structures one behind the other until nothing is left.
+fn read_all<T: Field>(reader: &mut Reader<'_>) -> Result<Vec<T>, PfKeyError> {
+    let mut all = Vec::with_capacity(reader.left() / T::LEN);
+    while !reader.is_empty() {
+        all.push(T::read(reader, "element")?);
+    }
+    Ok(all)
+}
