@@ -121,9 +121,9 @@ impl Lab {
             Host::B,
             "link set lo up\nlink set wire up\naddr add 10.99.0.2/24 dev wire\naddr add 192.168.2.1/32 dev lo\n\
              addr add fd99::2/64 dev wire nodad\naddr add fd02::1/128 dev lo\n\
-             route add 192.168.1.0/24 via 10.99.0.1\n-6 route add fd01::/64 via fd99::1\n",
+             route add 192.168.1.0/24 via 10.99.0.1\nroute add fd01::/64 via fd99::1\n",
         )?;
-        self.ip(Host::A, "-6 route add fd02::/64 via fd99::2\n")
+        self.ip(Host::A, "route add fd02::/64 via fd99::2\n")
     }
 
     fn join_third(&self) -> Outcome<()> {
