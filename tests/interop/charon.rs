@@ -26,12 +26,12 @@ pub(crate) struct Charon {
 impl Charon {
     /// Starts it with these connections and the certificates and keys of these names.
     ///
-    /// `unshare` is a command that runs `unshare` on the peer's host, `dir` its own folder, `plugins` stands in that
-    /// block of strongswan.conf.
+    /// `unshare` is a command that runs `unshare` on the peer's host, `dir` its own folder, `settings` stands
+    /// in the block `charon` of strongswan.conf.
     pub(crate) fn start(
         mut unshare: Command,
         dir: &Path,
-        plugins: &str,
+        settings: &str,
         pki: &Pki,
         names: &[&str],
         connections: &str,
@@ -47,7 +47,7 @@ impl Charon {
                 symlink(pki.path(&file), swanctl.join(kind).join(file)).map_err(say)?;
             }
         }
-        std::fs::write(dir.join("strongswan.conf"), strongswan_conf(dir, plugins)).map_err(say)?;
+        std::fs::write(dir.join("strongswan.conf"), strongswan_conf(dir, settings)).map_err(say)?;
         std::fs::write(swanctl.join("swanctl.conf"), connections).map_err(say)?;
         // Its pid file is compiled in below /run, so each charon gets a /run of its own.
         unshare.args(["--mount", "sh", "-c", &format!("mount -t tmpfs tmpfs /run && exec {PROGRAM}")]);
@@ -77,14 +77,12 @@ impl Charon {
     }
 }
 
-fn strongswan_conf(dir: &Path, plugins: &str) -> String {
+fn strongswan_conf(dir: &Path, settings: &str) -> String {
     format!(
-        "charon {{\n  load_modular = yes\n  piddir = {dir}\n  threads = 32\n  dos_protection = no\n\
+        "charon {{\n  piddir = {dir}\n  threads = 32\n  dos_protection = no\n\
          filelog {{ stderr {{ default = 1\n ike_name = yes\n flush_line = yes }} }}\n\
          syslog {{ daemon {{ default = -1 }}\n auth {{ default = -1 }} }}\n\
-         plugins {{\n include /etc/strongswan.d/charon/*.conf\n\
-         vici {{ socket = unix://{dir}/vici.sock }}\n stroke {{ load = no }}\n bypass-lan {{ load = no }}\n\
-         {plugins}\n }}\n}}\n",
+         plugins {{\n vici {{ socket = unix://{dir}/vici.sock }} }}\n{settings}\n}}\n",
         dir = dir.display()
     )
 }

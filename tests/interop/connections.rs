@@ -9,9 +9,15 @@ use crate::pki::{OUR_NAME, Pki};
 use crate::suite::Suite;
 use crate::tunnel::{Auth, Fault, Tunnel};
 
-/// ESP in user space needs nothing of the kernel but TUN, and always encapsulates in UDP. 10: before kernel-netlink, which
-/// would do the same.
-const USERSPACE_ESP: &str = "kernel-libipsec { load = 10 }";
+/// All plugins. ESP in user space needs nothing of the kernel but TUN, and always encapsulates in UDP; with 10 it comes
+/// before kernel-netlink, which would do the same.
+const USERSPACE_ESP: &str = "load_modular = yes
+    plugins {
+        include /etc/strongswan.d/charon/*.conf
+        stroke { load = no }
+        bypass-lan { load = no }
+        kernel-libipsec { load = 10 }
+    }";
 
 /// The name of the child of tunnel `n`.
 pub(crate) fn child(n: usize) -> String {

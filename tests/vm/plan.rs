@@ -126,7 +126,12 @@ impl Plan {
         let [ours, theirs] = Self::seen_by(host, self.inner);
         let [local, peer] = Self::seen_by(host, self.outer);
         let [life, _] = Self::seen_by(host, self.life);
-        let algorithms = self.suite.ipsec_conf().expect("the suites here are in every dialect");
+        let mut algorithms = self.suite.ipsec_conf().expect("the suites here are in every dialect");
+        if self.protocol == "ah" {
+            let (phase1, phase2) = algorithms.split_once(" quick ").expect("it says so");
+            let cipher = phase2.split(' ').skip_while(|word| *word != "enc").nth(1).unwrap_or_default();
+            algorithms = format!("{phase1} quick {}", phase2.replace(&format!("enc {cipher} "), ""));
+        }
         let key = if self.auth == Auth::Psk { format!("psk \"{PSK}\"") } else { String::new() };
         format!(
             "ike {how} {} {} from {ours} to {theirs} local {local} peer {peer} {algorithms} lifetime {life} {key}\n",

@@ -50,7 +50,7 @@ fn begins(scene: &mut Scene<'_>, plan: &Plan, ends: [&str; 2]) -> Outcome<()> {
     scene.start_charon(plan, LATER)?;
     scene.charon()?.initiate("c")?;
     let [a, b] = ends;
-    scene.lab.ping_until(Host::B, [b, a], 1)?;
+    scene.lab.ping_until(Host::B, [b, a])?;
     scene.ping_both(ends)?;
     scene.demand_states(Host::A, &["proto esp", plan.mode])
 }

@@ -41,7 +41,7 @@ pub(crate) fn flushed(scene: &mut Scene<'_>) -> Outcome<()> {
     scene.start_both(&Plan::TUNNEL)?;
     scene.ping_both(INNER4)?;
     scene.lab.ip(Host::A, "xfrm state flush\n")?;
-    scene.coati(Host::A)?.daemon.wait(&["flush"], LIMIT)?;
+    scene.coati(Host::A)?.daemon.wait(&["removed from the kernel by somebody else"], LIMIT)?;
     scene.ping_both(INNER4)
 }
 
@@ -71,11 +71,11 @@ pub(crate) fn killed(scene: &mut Scene<'_>) -> Outcome<()> {
     scene.start_racoon(Host::A, &Plan::TUNNEL)?;
     scene.ping_both(INNER4)?;
     let c_to_b = ["192.168.3.1", "192.168.2.1"];
-    scene.lab.ping_until(Host::C, c_to_b, 1)?;
+    scene.lab.ping_until(Host::C, c_to_b)?;
     drop(scene.take(Host::A)?);
     scene.start_racoon(Host::A, &Plan::TUNNEL)?;
     scene.ping_both(INNER4)?;
-    scene.lab.ping_all(Host::C, c_to_b, "-c 3 -i 0.2 -W 10")?;
+    scene.lab.ping_all(Host::C, c_to_b, 3, "0.2")?;
     let states = scene.lab.states(Host::C)?;
     if states.len() == 2 { Ok(()) } else { Err(format!("C has other SAs now:\n{}", states.join("\n"))) }
 }

@@ -28,9 +28,9 @@ pub(crate) fn by_charon(scene: &mut Scene<'_>) -> Outcome<()> {
 
 /// Brings the tunnel up and sends for 60 s: nothing may be lost, and three new pairs must have come.
 fn stream(scene: &Scene<'_>) -> Outcome<()> {
-    scene.lab.ping_until(Host::A, INNER4, 1)?;
+    scene.lab.ping_until(Host::A, INNER4)?;
     let before = pairs(scene)?;
-    scene.lab.ping_all(Host::A, INNER4, "-c 600 -i 0.1 -W 10 -q")?;
+    scene.lab.ping_all(Host::A, INNER4, 600, "0.1")?;
     let new = pairs(scene)? - before;
     if new >= 3 { Ok(()) } else { Err(format!("only {new} rekeys in 60 s")) }
 }
