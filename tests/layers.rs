@@ -14,7 +14,7 @@ const LAYERS: [(&str, &[&str]); 15] = [
     ("sadb", &["wire::registry", "crypto::alg", "crypto::secret", "time"]),
     ("ike", &["crypto", "wire", "time", "sadb"]),
     ("conf", &["ike::policy", "sadb", "crypto"]),
-    ("kernel", &["sadb", "wire::codec", "crypto::alg", "time", "sys"]),
+    ("kernel", &["sadb", "wire::codec", "crypto::alg", "crypto::secret", "time", "sys"]),
     ("kernel::fake", &["sadb", "crypto", "time"]),
     ("kernel::pfkey", &["sadb", "wire::codec", "crypto::alg", "crypto::secret", "time"]),
     ("kernel::userspace", &["sadb", "wire::codec", "wire::natt", "time", "sys", "crypto"]),

@@ -8,7 +8,8 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use crate::daemon::control::DEFAULT_PATH;
 use crate::daemon::kernel_choice::KernelOptions;
-use crate::kernel::system::{PfKeyDialect, SystemKernel};
+use crate::kernel::pfkey::Dialect;
+use crate::kernel::system::SystemKernel;
 
 /// An IKEv1 keying daemon that reads racoon's and OpenBSD's files.
 #[derive(Parser, Debug)]
@@ -189,11 +190,11 @@ pub(super) enum DialectName {
 }
 
 impl DialectName {
-    const fn dialect(self) -> PfKeyDialect {
+    const fn dialect(self) -> Dialect {
         match self {
-            Self::Freebsd => PfKeyDialect::FreeBsd,
-            Self::Openbsd => PfKeyDialect::OpenBsd,
-            Self::Linux => PfKeyDialect::Linux,
+            Self::Freebsd => Dialect::FreeBsd,
+            Self::Openbsd => Dialect::OpenBsd,
+            Self::Linux => Dialect::Linux,
         }
     }
 }

@@ -28,6 +28,16 @@ pub enum Answer {
     Late,
 }
 
+/// Which of several outbound SAs for the same traffic a kernel sends with.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Preference {
+    /// The newest, as Linux and OpenBSD do.
+    #[default]
+    Newest,
+    /// The oldest, until it is gone, as FreeBSD does.
+    Oldest,
+}
+
 /// One SA that the fake kernel holds.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct FakeSa {
@@ -49,6 +59,7 @@ pub struct FakeKernel {
     larval: BTreeMap<SaId, RequestId>,
     sas: Vec<FakeSa>,
     policies: Vec<FlowPolicy>,
+    preference: Preference,
     script: VecDeque<Answer>,
     late: Vec<KernelEvent>,
     requests: Vec<(RequestId, Request)>,
@@ -76,6 +87,7 @@ impl FakeKernel {
             larval: BTreeMap::new(),
             sas: Vec::new(),
             policies: Vec::new(),
+            preference: Preference::default(),
             script: VecDeque::new(),
             late: Vec::new(),
             requests: Vec::new(),
@@ -87,6 +99,11 @@ impl FakeKernel {
     /// What it says it can do.
     pub const fn capabilities_mut(&mut self) -> &mut Capabilities {
         &mut self.capabilities
+    }
+
+    /// Makes it send with the oldest or the newest SA.
+    pub const fn prefer(&mut self, preference: Preference) {
+        self.preference = preference;
     }
 
     /// How the next request without an answer in the script is answered.
@@ -172,7 +189,7 @@ impl FakeKernel {
         &self.requests
     }
 
-    /// All SAs, oldest first.
+    /// All SAs, oldest first; an outbound half is as old as it has been in use.
     pub fn sas(&self) -> &[FakeSa] {
         &self.sas
     }
@@ -182,9 +199,14 @@ impl FakeKernel {
         self.sas.iter().find(|held| held.params.id() == id)
     }
 
-    /// The SA that a packet for `selector` would be sent with: the newest.
+    /// The SA that a packet for `selector` would be sent with.
     pub fn sending_sa(&self, selector: &Selector) -> Option<&FakeSa> {
-        self.sas.iter().rev().find(|held| !held.inbound && held.sending && held.params.selector == *selector)
+        let serves = |held: &&FakeSa| !held.inbound && held.sending && held.params.selector == *selector;
+        let mut serving = self.sas.iter().filter(serves);
+        match self.preference {
+            Preference::Newest => serving.next_back(),
+            Preference::Oldest => serving.next(),
+        }
     }
 
     /// SPIs that are reserved and have no SA yet.
@@ -202,8 +224,10 @@ impl FakeKernel {
             Request::GetSpi { protocol, endpoints, .. } => self.reserve(id, protocol, endpoints),
             Request::InstallPair { pair, sending, .. } => self.install(*pair, sending),
             Request::StartSending(sa) => {
-                let held = self.sas.iter_mut().find(|held| !held.inbound && held.params.id() == sa);
-                held.map(|held| held.sending = true).ok_or(KernelError::NoSuchSa)?;
+                let is_meant = |held: &FakeSa| !held.inbound && held.params.id() == sa;
+                let at = self.sas.iter().position(is_meant).ok_or(KernelError::NoSuchSa)?;
+                let held = self.sas.remove(at);
+                self.sas.push(FakeSa { sending: true, ..held });
                 Ok(Reply::Done)
             }
             Request::Delete(sa) | Request::Reclaim { sa, .. } => {

@@ -34,6 +34,12 @@ impl Handle {
         (handle, TaskEnd { requests: taken, events: told })
     }
 
+    /// Waits until the task has ended.
+    #[cfg(test)]
+    pub(super) async fn closed(&self) {
+        self.requests.closed().await;
+    }
+
     /// [`Kernel::submit`](super::Kernel::submit).
     pub(super) fn submit(&mut self, id: RequestId, request: Request) {
         if self.requests.send((id, request)).is_err() {

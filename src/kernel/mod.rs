@@ -7,6 +7,7 @@ use crate::sadb::{Capabilities, KernelEvent, Request, RequestId};
 pub mod dump;
 pub mod fake;
 mod handle;
+pub mod keysock;
 pub mod pfkey;
 pub mod system;
 pub mod userspace;

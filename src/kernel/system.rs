@@ -1,8 +1,9 @@
 //! The kernels of operating systems, by name: which of them there are where this program runs, and how each is opened.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use super::Kernel;
+use super::pfkey::Dialect;
+use super::{Kernel, keysock};
 use crate::time::Now;
 
 /// Reads the clocks.
@@ -18,26 +19,19 @@ pub enum SystemKernel {
         /// A Unix socket behind which it is; `None` is the system's own.
         socket: Option<PathBuf>,
         /// How it speaks; `None` is as this system does.
-        dialect: Option<PfKeyDialect>,
+        dialect: Option<Dialect>,
     },
-}
-
-/// Whose PF_KEY.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum PfKeyDialect {
-    /// FreeBSD.
-    FreeBsd,
-    /// OpenBSD.
-    OpenBsd,
-    /// Linux (af_key).
-    Linux,
 }
 
 impl SystemKernel {
     /// The kernel of this system that is used when nobody says otherwise: PF_KEY on the BSDs; XFRM on Linux, where it
     /// has ESP.
     pub async fn detect() -> Option<Self> {
-        None
+        if imp::has_xfrm().await {
+            return Some(Self::Xfrm);
+        }
+        let is_bsd = cfg!(any(target_os = "freebsd", target_os = "openbsd"));
+        is_bsd.then_some(Self::PfKey { socket: None, dialect: None })
     }
 }
 
@@ -46,6 +40,51 @@ impl SystemKernel {
 /// # Errors
 /// Why not, and what to do.
 pub async fn open(kernel: &SystemKernel, clock: Clock) -> Result<Box<dyn Kernel>, String> {
-    let _ = (kernel, clock);
-    Err("not there".to_owned())
+    match kernel {
+        SystemKernel::Xfrm => imp::open_xfrm(clock).await,
+        SystemKernel::PfKey { socket, dialect } => {
+            match keysock::open(keysock_config(socket.as_deref(), *dialect), clock).await {
+                Ok(kernel) => Ok(Box::new(kernel)),
+                Err(error) => Err(error.to_string()),
+            }
+        }
+    }
+}
+
+fn keysock_config(socket: Option<&Path>, dialect: Option<Dialect>) -> keysock::Config {
+    let dialect = dialect.unwrap_or(keysock::system_dialect());
+    match socket {
+        None => keysock::Config { dialect, ..keysock::Config::system() },
+        Some(path) => keysock::Config::unix(path.to_owned(), dialect),
+    }
+}
+
+#[cfg(target_os = "linux")]
+mod imp {
+    use super::{Clock, Kernel};
+    use crate::kernel::xfrm::{XfrmKernel, is_available};
+
+    pub(super) async fn has_xfrm() -> bool {
+        is_available().await
+    }
+
+    pub(super) async fn open_xfrm(clock: Clock) -> Result<Box<dyn Kernel>, String> {
+        match XfrmKernel::open(clock).await {
+            Ok(kernel) => Ok(Box::new(kernel)),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod imp {
+    use super::{Clock, Kernel};
+
+    pub(super) async fn has_xfrm() -> bool {
+        false
+    }
+
+    pub(super) async fn open_xfrm(_clock: Clock) -> Result<Box<dyn Kernel>, String> {
+        Err("XFRM is an interface of Linux; this system's kernel speaks PF_KEY (--kernel pfkey)".to_owned())
+    }
 }

@@ -25,16 +25,14 @@ mod policy;
 mod probe;
 mod sa;
 
-use std::collections::VecDeque;
 use std::fmt;
 use std::io;
-use std::task::{Context, Poll, ready};
-
-use tokio::sync::mpsc;
+use std::task::{Context, Poll};
 
 use self::driver::Driver;
 use self::link::{Link, NETLINK_XFRM};
 use super::Kernel;
+use super::handle::{Handle, TaskEnd};
 use super::userspace::Clock;
 use crate::sadb::{Capabilities, KernelError, KernelEvent, Request, RequestId};
 use crate::sys::netlink::NetlinkSocket;
@@ -82,10 +80,7 @@ pub async fn is_available() -> bool {
 #[derive(Debug)]
 pub struct XfrmKernel {
     capabilities: Capabilities,
-    requests: mpsc::UnboundedSender<(RequestId, Request)>,
-    events: mpsc::UnboundedReceiver<KernelEvent>,
-    /// Answers to requests that found no task any more.
-    refused: VecDeque<KernelEvent>,
+    handle: Handle,
 }
 
 impl XfrmKernel {
@@ -96,11 +91,10 @@ impl XfrmKernel {
         probe::has_esp(&mut link).await?;
         let capabilities = probe::capabilities(&mut link).await;
         let heard = NetlinkSocket::open(NETLINK_XFRM, event::GROUPS).map_err(OpenError::Socket)?;
-        let (requests, taken) = mpsc::unbounded_channel();
-        let (told, events) = mpsc::unbounded_channel();
-        let driver = Driver::new(link, heard, clock, capabilities.clone(), told);
-        tokio::spawn(driver.run(taken));
-        Ok(Self { capabilities, requests, events, refused: VecDeque::new() })
+        let (handle, TaskEnd { requests, events }) = Handle::channel("a running task for XFRM");
+        let driver = Driver::new(link, heard, clock, capabilities.clone(), events);
+        tokio::spawn(driver.run(requests));
+        Ok(Self { capabilities, handle })
     }
 }
 
@@ -110,18 +104,11 @@ impl Kernel for XfrmKernel {
     }
 
     fn submit(&mut self, id: RequestId, request: Request) {
-        if self.requests.send((id, request)).is_err() {
-            let result = Err(KernelError::Unsupported("a running task for XFRM"));
-            self.refused.push_back(KernelEvent::Reply { id, result });
-        }
+        self.handle.submit(id, request);
     }
 
     fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<KernelEvent> {
-        if let Some(event) = self.refused.pop_front() {
-            return Poll::Ready(event);
-        }
-        // Without its task nothing comes any more.
-        ready!(self.events.poll_recv(context)).map_or(Poll::Pending, Poll::Ready)
+        self.handle.poll_next(context)
     }
 }
 

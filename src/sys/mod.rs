@@ -5,9 +5,9 @@
 pub mod interfaces;
 pub mod ipsec_socket;
 mod message;
-pub mod pfkey;
 #[cfg(target_os = "linux")]
 pub mod netlink;
+pub mod pfkey;
 pub mod raw;
 mod readiness;
 pub mod route;

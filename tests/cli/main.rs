@@ -2,6 +2,7 @@
 
 mod check;
 mod demo;
+mod kernel;
 mod run;
 
 use std::path::{Path, PathBuf};

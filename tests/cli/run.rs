@@ -54,7 +54,7 @@ fn without_a_daemon_every_question_fails_and_says_what_to_do() {
 fn the_name_it_is_called_under_chooses_the_program() {
     let folder = tempfile::tempdir().unwrap();
     for (name, flag, says) in [
-        ("setkey", "-F", "setkey: -F is not built yet"),
+        ("setkey", "-P", "setkey: usage: setkey -f FILE"),
         ("ipsecctl", "-sx", "ipsecctl: unknown show modifier 'x'"),
         ("racoon", "-F", "racoon: not built yet"),
         ("isakmpd", "-Kdv", "isakmpd: not built yet"),

@@ -7,3 +7,6 @@ mod esp_vectors;
 mod ipsec_socket;
 #[cfg(target_os = "linux")]
 mod netns;
+// The recordings are in the order of a little-endian host.
+#[cfg(target_endian = "little")]
+mod pfkey;

@@ -9,3 +9,4 @@ mod policy;
 mod scenarios;
 mod seeds;
 mod states;
+mod traffic;

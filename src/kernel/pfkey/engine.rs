@@ -156,6 +156,11 @@ impl Engine {
         self.registration.capabilities.as_ref()
     }
 
+    /// Why the kernel has refused a REGISTER, if it has.
+    pub fn refusal(&self) -> Option<&KernelError> {
+        self.registration.refusal.as_ref()
+    }
+
     /// Takes a request. One reply follows, within ten seconds.
     pub fn submit(&mut self, now: Now, id: RequestId, request: Request) {
         let job = match request {
@@ -167,6 +172,10 @@ impl Engine {
             }
             Request::StartSending(sa) => Job::StartSending { id, sa },
             Request::Delete(sa) => Job::Delete { id: Some(id), sa },
+            Request::Reclaim { sa, src } => {
+                self.book.reclaim(sa, src);
+                Job::Delete { id: Some(id), sa }
+            }
             Request::InstallPolicy(policy) => Job::SetPolicy(Box::new(SetPolicy::install(Some(id), policy))),
             Request::RemovePolicy(policy) => Job::SetPolicy(Box::new(SetPolicy::remove(id, policy))),
             Request::AcquireFailed(acquire) => Job::AcquireFailed { id, acquire },

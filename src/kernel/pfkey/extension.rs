@@ -72,6 +72,8 @@ pub enum Extension {
     Replay(ReplayCounter),
     /// The sec(4) interface (OpenBSD).
     Interface(Interface),
+    /// The message of another socket, whole, in a `PROMISC` (RFC 2367 section 3.1.11); it has no head of an extension.
+    Copied(Secret<Vec<u8>>),
     /// Anything else, kept as it is. It may hold a secret (OpenBSD's credentials).
     Unknown {
         /// Its type.
@@ -375,6 +377,7 @@ impl Extension {
             Self::Counter(_) => ExtensionType::Counter,
             Self::Replay(_) => ExtensionType::Replay,
             Self::Interface(_) => ExtensionType::Interface,
+            Self::Copied(_) => ExtensionType::Reserved,
             Self::Unknown { kind, .. } => ExtensionType::Other(*kind),
         }
     }
@@ -443,6 +446,10 @@ impl Extension {
 
     /// Writes it with its head, filled up to a multiple of eight; nothing where the dialect has no number for it.
     pub(super) fn write(&self, dialect: Dialect, writer: &mut Writer) {
+        if let Self::Copied(message) = self {
+            writer.bytes(message.expose());
+            return;
+        }
         let Some(number) = self.kind().number(dialect) else { return };
         let start = writer.len();
         0_u16.write(writer);
@@ -490,7 +497,7 @@ impl Extension {
             Self::Counter(body) => body.write(writer),
             Self::Replay(body) => body.write(writer),
             Self::Interface(body) => body.write(writer),
-            Self::Unknown { body, .. } => writer.bytes(body.expose()),
+            Self::Copied(body) | Self::Unknown { body, .. } => writer.bytes(body.expose()),
         }
     }
 }

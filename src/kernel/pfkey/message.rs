@@ -15,6 +15,7 @@ use super::extension::{
 use super::native::Field;
 use super::numbers::{Dialect, MessageType, SaType};
 use super::policy::KamePolicy;
+use crate::crypto::secret::Secret;
 use crate::wire::codec::{Reader, Writer};
 
 /// What stands before the extensions.
@@ -102,7 +103,12 @@ impl Message {
             return Err(PfKeyError::MessageLength { stated, actual: bytes.len() });
         }
         let mut inside = reader.sub(stated - Header::LEN, "extensions")?;
-        let extensions = parse_extensions(dialect, &mut inside)?;
+        let extensions = match kind {
+            MessageType::Promisc if !inside.is_empty() => {
+                vec![Extension::Copied(Secret::new(inside.rest().to_vec()))]
+            }
+            _ => parse_extensions(dialect, &mut inside)?,
+        };
         let header = Header { version, kind, errno, satype, reserved, seq, pid };
         Ok((Self { header, extensions }, reader.rest()))
     }

@@ -76,7 +76,7 @@ impl fmt::Display for Extension {
             }
             Self::Replay(body) => write!(f, " {}", body.count),
             Self::Interface(body) => write!(f, " sec{} direction {}", body.unit, body.direction),
-            Self::Unknown { body, .. } => write!(f, " ({} octets)", body.expose().len()),
+            Self::Copied(body) | Self::Unknown { body, .. } => write!(f, " ({} octets)", body.expose().len()),
         }
     }
 }

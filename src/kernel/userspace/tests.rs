@@ -154,7 +154,7 @@ async fn a_request_to_a_task_that_is_gone_is_refused() {
     parts.clock = Box::new(|| panic!("this clock is broken"));
     let (mut a, _ends) = UserspaceKernel::in_process(parts, None);
     a.submit(RequestId(1), Request::Dump(DumpKind::Sad));
-    a.requests.closed().await;
+    a.handle.closed().await;
     a.submit(RequestId(2), Request::Dump(DumpKind::Sad));
     let refused = next(&mut a).await;
     assert!(matches!(refused, KernelEvent::Reply { id: RequestId(2), result: Err(_) }));

@@ -93,7 +93,7 @@ impl Driver {
                 }
             }
             Request::StartSending(id) => self.start_sending(id).await?,
-            Request::Delete(id) => {
+            Request::Delete(id) | Request::Reclaim { sa: id, .. } => {
                 // Before the kernel is asked, so that what it says of it is not taken for somebody else's doing.
                 self.ours.sas.remove(&id);
                 if self.ours.kept_back.remove(&id).is_none() {

@@ -83,17 +83,20 @@ fn flow_satype(rule: Option<&SecurityRule>) -> SaType {
     SaType::of(rule.map_or(Protocol::Esp, |rule| rule.protocol))
 }
 
-/// Who the SAs of a flow are between. In transport mode the kernel takes them from the packets, but for the peer.
+/// Who the SAs of a flow are between: the ends of the tunnel, in a bundle also for its part without one; else the two
+/// hosts.
 fn gateways(rule: &SecurityRule, policy: &FlowPolicy) -> Result<Vec<Extension>, KernelError> {
-    let end = |role, ip: IpAddr| Dialect::OpenBsd.sa_address(role, ip);
-    let remote = policy.selector.remote;
-    match (rule.endpoints, policy.tunnel_peer()) {
-        (Some(ends), _) => Ok(vec![end(AddressRole::Src, ends.local), end(AddressRole::Dst, ends.remote)]),
-        (None, Some(peer)) => Ok(vec![end(AddressRole::Dst, peer)]),
-        (None, None) if rule.mode == Mode::Tunnel => Err(KernelError::Unsupported("tunnel without ends")),
-        (None, None) if remote.is_host() => Ok(vec![end(AddressRole::Dst, remote.address())]),
-        (None, None) => Ok(Vec::new()),
+    let FlowAction::Protect(rules) = &policy.action else { return Ok(Vec::new()) };
+    let tunnel = rules.iter().find_map(|rule| rule.endpoints);
+    if rule.mode == Mode::Tunnel && tunnel.is_none() {
+        return Err(KernelError::Unsupported("tunnel without ends"));
     }
+    let host = |prefix: Prefix| prefix.is_host().then(|| prefix.address());
+    let local = tunnel.map_or_else(|| host(policy.selector.local), |ends| Some(ends.local));
+    let remote = tunnel.map_or_else(|| host(policy.selector.remote), |ends| Some(ends.remote));
+    let end = |role, ip: IpAddr| Dialect::OpenBsd.sa_address(role, ip);
+    let source = local.map(|ip| end(AddressRole::Src, ip));
+    Ok(source.into_iter().chain(remote.map(|ip| end(AddressRole::Dst, ip))).collect())
 }
 
 /// What names a flow: its type, direction, protocol and selectors.

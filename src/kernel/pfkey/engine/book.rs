@@ -114,6 +114,11 @@ impl Book {
         }
     }
 
+    /// An SA of an earlier life, that is about to be deleted.
+    pub(super) fn reclaim(&mut self, sa: SaId, src: IpAddr) {
+        self.doomed.entry(sa).or_insert(Doomed { src, again: Instant(u64::MAX), tries: 1 });
+    }
+
     /// When the next of them is to be deleted.
     pub(super) fn next_doomed(&self) -> Option<Instant> {
         self.doomed.values().map(|doomed| doomed.again).min().filter(|at| *at != Instant(u64::MAX))
