@@ -16,7 +16,7 @@ use crate::scene::Scene;
 const MODULES: &str = "esp4 esp6 ah4 ah6 ipcomp ipcomp6 xfrm_user af_key tunnel4 tunnel6 xfrm4_tunnel xfrm6_tunnel \
     authenc authencesn echainiv seqiv cbc ctr gcm ccm hmac cmac md5 sha1_generic sha256_generic sha512_generic rmd160 \
     ghash_generic aes_generic blowfish_generic des_generic cast5_generic camellia_generic chacha20poly1305 drbg \
-    jitterentropy_rng ansi_cprng deflate veth nf_tables nft_chain_nat nft_masq tun";
+    jitterentropy_rng ansi_cprng deflate veth nf_tables nft_objref nft_chain_nat nft_masq tun";
 
 /// The kernel asks this program for modules.
 const MODPROBE: &str = "/proc/sys/kernel/modprobe";
