@@ -10,7 +10,7 @@ use crate::sadb::{KernelError, KernelEvent, Request, RequestId};
 /// What the daemon holds of a kernel's task. The task ends when this is dropped.
 #[derive(Debug)]
 pub(super) struct Handle {
-    requests: mpsc::UnboundedSender<(RequestId, Request)>,
+    pub(super) requests: mpsc::UnboundedSender<(RequestId, Request)>,
     events: mpsc::UnboundedReceiver<KernelEvent>,
     /// Answers to requests that found no task any more.
     refused: VecDeque<KernelEvent>,

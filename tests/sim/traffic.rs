@@ -54,8 +54,8 @@ impl Stream {
                 None => self.lost.push(format!("{now:?}: nothing to send with towards B: {to_b}")),
             }
         }
-        while self.flying.front().is_some_and(|(at, ..)| *at <= now) {
-            let Some((_, to_b, id)) = self.flying.pop_front() else { break };
+        while let Some((_, to_b, id)) = self.flying.front().filter(|(at, ..)| *at <= now).copied() {
+            self.flying.pop_front();
             let to = if to_b { &pair.b } else { &pair.a };
             if !to.kernel.sas().iter().any(|sa| sa.inbound && sa.params.id() == id) {
                 self.lost.push(format!("{now:?}: {id:?} is not there, at B: {to_b}"));

@@ -193,13 +193,17 @@ impl Endpoint {
             let why = Why::NoTransforms(wish.protocol);
             return self.cannot(now, &wish, why);
         }
+        let udp = phase1.common.nat.is_some_and(crate::ike::nat_traversal::Nat::found);
+        let encapsulation = Encapsulation { protocol: wish.protocol, mode: wish.mode, udp };
+        if !encapsulation.is_possible() {
+            return self.cannot(now, &wish, Why::AhThroughNat);
+        }
         let Some((common, sa)) = phase1.established_mut() else { return };
         let mut ctx = self.core.context(now);
         let message_id = match sa.new_id(&mut ctx) {
             Ok(message_id) => message_id,
             Err(why) => return self.cannot(now, &wish, why),
         };
-        let udp = common.nat.is_some_and(crate::ike::nat_traversal::Nat::found);
         let quick = Quick::initiate(
             Common {
                 id: QuickId(number),
@@ -212,8 +216,9 @@ impl Endpoint {
                 connection: wish.connection,
                 policy,
                 selector: wish.selector,
-                encapsulation: Encapsulation { protocol: wish.protocol, mode: wish.mode, udp },
+                encapsulation,
                 reqid: wish.reqid,
+                original: None,
                 exchange: Exchange::default(),
                 iv: sa.first_iv(message_id),
                 acquire: wish.acquire,

@@ -1,0 +1,309 @@
+//! A kernel that answers late, twice, wrongly or not at all.
+
+use super::*;
+
+fn unanswered(name: &'static str) -> KernelEvent {
+    KernelEvent::Notice(KernelNotice::Unanswered(name))
+}
+
+#[test]
+fn without_an_answer_the_next_request_has_its_turn() {
+    let mut talk = Talk::registered(Dialect::FreeBsd);
+    let (first, second) = (talk.submit(get_spi(None)), talk.submit(get_spi(None)));
+    let lost = talk.sent(MessageType::GetSpi);
+    talk.quiet();
+    talk.pass(PATIENCE - Duration::from_millis(1));
+    talk.quiet();
+    talk.pass_to_timeout();
+    assert_eq!(talk.event(), unanswered("GETSPI"));
+    assert_eq!(talk.event(), failed(first, KernelError::TimedOut));
+    let question = talk.sent(MessageType::GetSpi);
+    assert_ne!(question.header.seq, lost.header.seq);
+    talk.say(&spi_answer(&question, 0x9001));
+    assert_eq!(talk.event(), done(second, Reply::Spi(Spi::new(0x9001).unwrap())));
+    talk.quiet();
+}
+
+#[test]
+fn a_late_answer_gives_its_spi_back() {
+    let mut talk = Talk::registered(Dialect::OpenBsd);
+    talk.submit(get_spi(None));
+    let question = talk.sent(MessageType::GetSpi);
+    talk.pass_to_timeout();
+    while talk.engine.poll_event().is_some() {}
+    talk.say(&spi_answer(&question, 0x9001));
+    talk.pass_to_timeout();
+    let delete = talk.sent(MessageType::Delete);
+    assert_eq!(delete.association().unwrap().spi.0, 0x9001);
+    talk.say(&delete);
+    talk.say(&spi_answer(&question, 0x9001));
+    assert_eq!(talk.engine.poll_timeout(), None);
+    talk.quiet();
+}
+
+#[test]
+fn a_second_answer_is_not_taken_for_that_to_the_next_question() {
+    let mut talk = Talk::registered(Dialect::FreeBsd);
+    let (first, second) = (talk.submit(get_spi(None)), talk.submit(get_spi(None)));
+    let question = talk.sent(MessageType::GetSpi);
+    talk.say(&spi_answer(&question, 0x9001));
+    assert_eq!(talk.event(), done(first, Reply::Spi(Spi::new(0x9001).unwrap())));
+    talk.say(&spi_answer(&question, 0x9001));
+    assert_eq!(talk.engine.poll_event(), None);
+    let question = talk.sent(MessageType::GetSpi);
+    talk.say(&spi_answer(&question, 0x9002));
+    assert_eq!(talk.event(), done(second, Reply::Spi(Spi::new(0x9002).unwrap())));
+    talk.quiet();
+}
+
+#[test]
+fn answers_to_others_are_not_ours() {
+    let mut talk = Talk::registered(Dialect::OpenBsd);
+    let id = talk.submit(get_spi(None));
+    let question = talk.sent(MessageType::GetSpi);
+    let mut other = spi_answer(&question, 0x7001);
+    other.header.pid = PID + 1;
+    talk.say(&other);
+    let mut other = spi_answer(&question, 0x7002);
+    other.header.seq += 1;
+    talk.say(&other);
+    let mut other = spi_answer(&question, 0x7003);
+    other.header.kind = MessageType::Add;
+    talk.say(&other);
+    talk.quiet();
+    talk.say(&spi_answer(&question, 0x9001));
+    assert_eq!(talk.event(), done(id, Reply::Spi(Spi::new(0x9001).unwrap())));
+}
+
+#[test]
+fn a_failed_write_is_the_fault_of_what_is_under_way() {
+    let mut talk = Talk::registered(Dialect::OpenBsd);
+    let (first, second) = (talk.submit(get_spi(None)), talk.submit(get_spi(None)));
+    talk.sent(MessageType::GetSpi);
+    talk.engine.handle_write_error(talk.now, 22);
+    assert_eq!(talk.event(), failed(first, KernelError::Foreign(22, "EINVAL")));
+    let question = talk.sent(MessageType::GetSpi);
+    talk.say(&spi_answer(&question, 0x9001));
+    talk.engine.handle_write_error(talk.now, 22);
+    assert_eq!(talk.event(), done(second, Reply::Spi(Spi::new(0x9001).unwrap())));
+    talk.quiet();
+}
+
+#[test]
+fn an_answer_that_says_nothing_is_an_error_and_told() {
+    let mut talk = Talk::registered(Dialect::FreeBsd);
+    let id = talk.submit(get_spi(None));
+    let question = talk.sent(MessageType::GetSpi);
+    talk.say(&question);
+    assert!(matches!(talk.event(), KernelEvent::Notice(KernelNotice::Malformed(_))));
+    assert!(matches!(talk.event(), KernelEvent::Reply { id: told, result: Err(_) } if told == id));
+    talk.quiet();
+}
+
+#[test]
+fn garbage_is_told_a_few_times_a_minute() {
+    let mut talk = Talk::registered(Dialect::FreeBsd);
+    let told = |talk: &mut Talk| {
+        for len in 0..100 {
+            talk.engine.handle_message(talk.now, &vec![0xff; len]);
+        }
+        std::iter::from_fn(|| talk.engine.poll_event()).count()
+    };
+    assert_eq!(told(&mut talk), 5);
+    assert_eq!(told(&mut talk), 0);
+    talk.pass(Duration::from_secs(60));
+    assert_eq!(told(&mut talk), 5);
+}
+
+#[test]
+fn what_an_unanswered_installation_may_have_left_is_deleted() {
+    let mut talk = Talk::registered(Dialect::FreeBsd);
+    talk.reserve(0x9001, None);
+    let id = talk.submit(install(&pair(0x9001, 0x8001), true));
+    let update = talk.sent(MessageType::Update);
+    talk.say(&update);
+    talk.sent(MessageType::Add);
+    talk.pass_to_timeout();
+    assert_eq!(talk.event(), unanswered("ADD"));
+    assert_eq!(talk.event(), failed(id, KernelError::TimedOut));
+    let mut spis = Vec::new();
+    for _ in 0..2 {
+        talk.engine.handle_timeout(talk.now);
+        let delete = talk.sent(MessageType::Delete);
+        spis.push(delete.association().unwrap().spi.0);
+        talk.say(&delete);
+    }
+    spis.sort_unstable();
+    assert_eq!(spis, [0x8001, 0x9001]);
+    talk.quiet();
+    assert_eq!(talk.engine.poll_timeout(), None);
+}
+
+#[test]
+fn a_delete_without_an_answer_is_sent_again_but_not_for_ever() {
+    let mut talk = Talk::registered(Dialect::OpenBsd);
+    let sa = talk.install(0x9001, 0x8001).outbound.0.id();
+    let id = talk.submit(Request::Delete(sa));
+    talk.sent(MessageType::Delete);
+    talk.pass_to_timeout();
+    assert_eq!(talk.event(), unanswered("DELETE"));
+    assert_eq!(talk.event(), failed(id, KernelError::TimedOut));
+    let mut deletes = 0;
+    while talk.engine.poll_timeout().is_some() {
+        talk.pass_to_timeout();
+        deletes += usize::from(talk.engine.poll_write().is_some());
+        assert!(deletes < 20);
+    }
+    assert_eq!(deletes, 5, "six with the first");
+}
+
+#[test]
+fn a_request_that_waits_too_long_is_not_done_later() {
+    let mut talk = Talk::registered(Dialect::FreeBsd);
+    let ids: Vec<_> = (0..10).map(|_| talk.submit(get_spi(None))).collect();
+    let mut replies = 0;
+    let begun = talk.now.mono;
+    while talk.engine.poll_timeout().is_some() {
+        talk.pass_to_timeout();
+        while let Some(event) = talk.engine.poll_event() {
+            replies +=
+                usize::from(matches!(event, KernelEvent::Reply { result: Err(KernelError::TimedOut), .. }));
+        }
+        talk.engine.poll_write();
+    }
+    assert_eq!(replies, ids.len());
+    assert!(talk.now.mono.saturating_since(begun) <= REQUEST_LIMIT, "before the daemon gives it up");
+}
+
+#[test]
+fn after_an_overflow_everything_is_read_again() {
+    let mut talk = Talk::registered(Dialect::FreeBsd);
+    let pair = talk.install(0x9001, 0x8001);
+    let id = talk.submit(Request::InstallPolicy(policy(Direction::Out)));
+    let question = talk.sent(MessageType::SpdUpdate);
+    talk.say(&question);
+    assert_eq!(talk.event(), done(id, Reply::Done));
+
+    talk.engine.overflow(talk.now);
+    assert_eq!(talk.event(), KernelEvent::Notice(KernelNotice::Overflow));
+    let question = talk.sent(MessageType::Dump);
+    let mut entry = Dialect::FreeBsd.update(&pair.inbound.0).unwrap();
+    entry.header = question.header;
+    entry.header.satype = SaType::Esp;
+    entry.header.seq = 0;
+    if let Some(Extension::Sa(sa)) = entry.extensions.first_mut() {
+        sa.state = 2;
+    }
+    talk.say(&entry);
+    assert_eq!(talk.event(), KernelEvent::Gone { sa: pair.outbound.0.id() });
+    let soft = KernelEvent::Expire { sa: pair.inbound.0.id(), hard: false };
+    assert_eq!(talk.event(), soft, "it is past its soft lifetime, which may have been lost");
+    let question = talk.sent(MessageType::SpdDump);
+    talk.refuse(&question, 2);
+    let question = talk.sent(MessageType::SpdUpdate);
+    talk.say(&question);
+    talk.quiet();
+}
+
+#[test]
+fn a_dump_that_overflows_again_is_not_repeated_at_once() {
+    let mut talk = Talk::registered(Dialect::FreeBsd);
+    talk.engine.overflow(talk.now);
+    talk.event();
+    for _ in 0..2 {
+        let kind = if talk.engine.busy.is_some() { MessageType::Dump } else { MessageType::SpdDump };
+        let question = talk.sent(kind);
+        assert_eq!(question.header.kind, MessageType::Dump);
+        talk.engine.overflow(talk.now);
+        talk.refuse(&question, 2);
+        let question = talk.sent(MessageType::SpdDump);
+        talk.refuse(&question, 2);
+        talk.event();
+        talk.quiet();
+        talk.pass_to_timeout();
+    }
+}
+
+#[test]
+fn a_lost_way_is_told_and_everything_is_read_again_when_it_is_back() {
+    let mut talk = Talk::registered(Dialect::FreeBsd);
+    let pair = talk.install(0x9001, 0x8001);
+    let id = talk.submit(Request::InstallPolicy(policy(Direction::Out)));
+    let question = talk.sent(MessageType::SpdUpdate);
+    talk.say(&question);
+    assert_eq!(talk.event(), done(id, Reply::Done));
+
+    let under_way = talk.submit(get_spi(None));
+    talk.sent(MessageType::GetSpi);
+    talk.engine.lost(talk.now, "closed".to_owned());
+    assert_eq!(talk.event(), KernelEvent::Notice(KernelNotice::Lost("closed".to_owned())));
+    assert_eq!(talk.event(), failed(under_way, KernelError::TimedOut));
+    let waiting = talk.submit(get_spi(None));
+    talk.quiet();
+    talk.engine.lost(talk.now, "still closed".to_owned());
+    talk.quiet();
+
+    talk.engine.reopened(talk.now);
+    talk.register();
+    let question = talk.sent(MessageType::Dump);
+    talk.refuse(&question, 2);
+    for sa in [pair.outbound.0.id(), pair.inbound.0.id()] {
+        assert_eq!(talk.event(), KernelEvent::Gone { sa });
+    }
+    let question = talk.sent(MessageType::SpdDump);
+    talk.refuse(&question, 2);
+    assert_eq!(talk.event(), KernelEvent::Notice(KernelNotice::Reopened));
+    let question = talk.sent(MessageType::GetSpi);
+    talk.say(&spi_answer(&question, 0x9002));
+    assert_eq!(talk.event(), done(waiting, Reply::Spi(Spi::new(0x9002).unwrap())));
+    let question = talk.sent(MessageType::SpdUpdate);
+    talk.say(&question);
+    talk.quiet();
+}
+
+#[test]
+fn while_the_way_is_lost_requests_end_by_their_time() {
+    let mut talk = Talk::registered(Dialect::OpenBsd);
+    let sa = talk.install(0x9001, 0x8001).outbound.0.id();
+    talk.engine.lost(talk.now, "closed".to_owned());
+    talk.event();
+    let delete = talk.submit(Request::Delete(sa));
+    let flow = talk.submit(Request::InstallPolicy(policy(Direction::Out)));
+    talk.pass_to_timeout();
+    assert_eq!(talk.event(), failed(delete, KernelError::TimedOut));
+    assert_eq!(talk.event(), failed(flow, KernelError::TimedOut));
+    assert_eq!(talk.engine.poll_timeout(), None);
+
+    // What was wanted then is seen to now.
+    talk.engine.reopened(talk.now);
+    talk.register();
+    let mut sent = Vec::new();
+    while talk.engine.poll_timeout().is_some() {
+        match talk.engine.poll_write() {
+            Some(bytes) => {
+                let message = Message::parse(Dialect::OpenBsd, &bytes).unwrap();
+                sent.push(message.header.kind);
+                if message.header.kind == MessageType::Dump {
+                    continue;
+                }
+                talk.say(&message);
+            }
+            None => talk.pass_to_timeout(),
+        }
+    }
+    assert_eq!(sent[..3], [MessageType::Dump; 3]);
+    assert!(sent.contains(&MessageType::AddFlow), "{sent:?}");
+}
+
+#[test]
+fn a_kernel_that_is_never_there_for_register_is_asked_again() {
+    let mut talk = Talk::begin(Dialect::FreeBsd);
+    for _ in 0..5 {
+        talk.sent(MessageType::Register);
+        talk.pass_to_timeout();
+        assert_eq!(talk.event(), unanswered("REGISTER"));
+    }
+    assert_eq!(talk.engine.capabilities(), None);
+    talk.register();
+    assert!(talk.engine.capabilities().is_some());
+}
