@@ -267,7 +267,7 @@ impl Lab {
     /// The kernel's policies on that host, one text each; those of single sockets are left out.
     pub(crate) fn policies(&self, host: Host) -> Outcome<Vec<String>> {
         let mut policies = self.xfrm(host, "policy")?;
-        policies.retain(|policy| policy.contains("\tdir "));
+        policies.retain(|policy| policy.contains("\n\tdir "));
         Ok(policies)
     }
 
@@ -306,17 +306,20 @@ impl Lab {
         wait(what, || self.policies(host), wanted)
     }
 
-    /// Everything that the kernel holds on each host, for the report of a failure.
+    /// What the kernel holds on each host, and what it has counted, for the report of a failure.
     pub(crate) fn dump(&self) -> String {
+        /// A kernel that has many SAs has them for one reason.
+        const BLOCKS: usize = 8;
         let mut text = String::new();
         for host in &self.hosts {
-            for blocks in [self.xfrm(*host, "state"), self.xfrm(*host, "policy")] {
-                let blocks = blocks.unwrap_or_default().join("\n");
-                text.push_str(&format!(
-                    "    {host:?} has:\n        {}\n",
-                    blocks.replace('\n', "\n        ")
-                ));
+            for (what, blocks) in [("SAs", self.states(*host)), ("policies", self.policies(*host))] {
+                let blocks = blocks.unwrap_or_default();
+                let some = blocks[..blocks.len().min(BLOCKS)].join("\n").replace('\n', "\n        ");
+                text.push_str(&format!("    {host:?} has {} {what}:\n        {some}\n", blocks.len()));
             }
+            let counted = run(self.on(*host, "grep").args(["-v", "\t0$", "/proc/net/xfrm_stat"]));
+            let counted = counted.unwrap_or_default().replace(['\t', ' '], "").replace('\n', " ");
+            text.push_str(&format!("    {host:?} has counted: {counted}\n"));
         }
         text
     }
