@@ -1,6 +1,7 @@
 //! `ADD` and `UPDATE`: an SA with its keys.
 
 use std::net::IpAddr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use super::super::algorithms::CIPHER_NULL;
@@ -48,7 +49,8 @@ impl Dialect {
             .with(Extension::Sa(association))
             .with_all(self.is_kame().then(|| kame::sa2(sa.mode, sa.reqid)))
             .with_all(self.sa_source(sa.src))
-            .with(self.sa_address(AddressRole::Dst, sa.dst));
+            .with(self.sa_address(AddressRole::Dst, sa.dst))
+            .with_all(self.inner_family(sa));
         // Any order will do; these are setkey's and OpenBSD's.
         if self.is_kame() {
             let nat = encapsulation.map_or_else(Vec::new, |nat| self.nat(nat, sa, direction));
@@ -62,6 +64,15 @@ impl Dialect {
             .with_all(udp.map(Extension::UdpEncap))
             .with_all(ids.into_iter().flatten())
             .with_all(openbsd::sa_flow(sa, direction)))
+    }
+
+    /// Linux takes a tunnel to be for packets of its ends' own family, and does not find it for others, unless a proxy
+    /// address is of another. It makes a selector of that; any address will do.
+    fn inner_family(self, sa: &SaParams) -> Option<Extension> {
+        let is_v4 = sa.selector.local.address().is_ipv4();
+        let differs = self == Self::Linux && sa.mode == Mode::Tunnel && is_v4 != sa.dst.is_ipv4();
+        let any = if is_v4 { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+        differs.then(|| address(AddressRole::Proxy, ANY_PROTOCOL, 0, SocketAddress::new(any, 0)))
     }
 
     /// The numbers of the authenticator and of the cipher or compression.
