@@ -36,7 +36,7 @@ pub(crate) fn racoon_cipher(scene: &mut Scene<'_>, cipher: &'static str, in_kern
 pub(crate) fn sha2_is_missing(scene: &mut Scene<'_>) -> Outcome<()> {
     let suite = Suite { phase2: ["aes128", "sha256", "modp1024"], ..Plan::TUNNEL.suite };
     scene.start_racoon(Host::A, &Plan { suite, ..Plan::TUNNEL })?;
-    let said = ["kernel has no", "hmac_sha256", "racoon.conf:", "not offered"];
+    let said = ["kernel has no", "hmac-sha2-256", "racoon.conf:", "not offered"];
     scene.coati(Host::A)?.daemon.wait(&said, LIMIT).map(drop)
 }
 
