@@ -8,7 +8,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use coati::kernel::pfkey::{Dialect, MessageType, SaType};
 use coati::sadb::{
@@ -17,7 +17,10 @@ use coati::sadb::{
 use tempfile::TempDir;
 
 use super::model::Model;
-use super::server::{DEADLINE, Moment, Server};
+use super::server::{DEADLINE, Fault, Moment, Server};
+
+/// Between two looks at a log.
+const POLL: Duration = Duration::from_millis(20);
 
 /// Which of the two.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -43,6 +46,11 @@ pub(crate) struct Gateway {
 impl Gateway {
     /// Starts it; `net` keeps the tests apart. A FreeBSD has its policies from setkey, an OpenBSD from its ipsec.conf.
     pub(crate) fn start(dialect: Dialect, net: u8, side: Side) -> Self {
+        Self::start_with(dialect, net, side, &[])
+    }
+
+    /// Starts it with a kernel that is disturbed from the first message on.
+    pub(crate) fn start_with(dialect: Dialect, net: u8, side: Side, faults: &[(MessageType, Fault)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let place = Place { net, side };
         let mut model = Model::new(dialect, place.us(), 0x1000 * u32::from(side.number()) + 1);
@@ -53,6 +61,7 @@ impl Gateway {
         }
         let socket = folder.path().join("kernel");
         let kernel = Server::start(&socket, model);
+        faults.iter().for_each(|(kind, fault)| kernel.order(*kind, *fault));
         let front = if dialect.is_kame() { place.racoon(&folder) } else { place.ipsec(&folder) };
         let log = folder.path().join("log");
         let daemon = Command::new(env!("CARGO_BIN_EXE_coati"))
@@ -92,8 +101,7 @@ impl Gateway {
         let begun = Instant::now();
         while !self.log().contains(text) {
             assert!(begun.elapsed() < DEADLINE, "{text:?} is not in:\n{}", self.log());
-            thread::yield_now();
-            thread::sleep(std::time::Duration::from_millis(20));
+            thread::sleep(POLL);
         }
     }
 
@@ -106,6 +114,12 @@ impl Gateway {
     pub(crate) fn wait_for_end(&mut self) {
         let status = self.daemon.wait().unwrap();
         assert!(status.success(), "{status}\n{}", self.log());
+    }
+
+    /// It has to end by itself, with status 1.
+    pub(crate) fn wait_for_refusal(&mut self) -> String {
+        assert_eq!(self.daemon.wait().unwrap().code(), Some(1), "{}", self.log());
+        self.log()
     }
 
     pub(crate) fn assert_running(&mut self) {
@@ -123,10 +137,16 @@ impl Drop for Gateway {
     }
 }
 
+/// As root. Where that is required, not to be is a failure.
+pub(crate) fn may_open_port_500() -> bool {
+    let is_root = nix::unistd::geteuid().is_root();
+    assert!(is_root || std::env::var_os("COATI_REQUIRE_PEERS").is_none(), "port 500 needs root");
+    is_root
+}
+
 /// Both sides of a tunnel, each with a kernel of this dialect. `None` where port 500 is not ours to open.
 pub(crate) fn gateways(dialect: Dialect, net: u8) -> Option<[Gateway; 2]> {
-    if !nix::unistd::geteuid().is_root() {
-        assert!(std::env::var_os("COATI_REQUIRE_PEERS").is_none(), "port 500 needs root");
+    if !may_open_port_500() {
         return None;
     }
     // The one that answers first, so that the other finds it.
