@@ -237,8 +237,8 @@ pub struct UdpEncapsulation {
     pub local_port: u16,
     /// The peer's port as seen from here.
     pub remote_port: u16,
-    /// In transport mode, the addresses that both ends have on their own side of the NAT (NAT-OA, RFC 3947 section
-    /// 5.2), as far as they are known: checksums of what comes out were made with them.
+    /// In transport mode, us and the peer by the addresses that the peer knows (its NAT-OA payloads, RFC 3947 section
+    /// 5.2), where it has told them: checksums of what comes out were made with them.
     pub original: Option<Endpoints>,
 }
 

@@ -31,24 +31,34 @@ struct Lack {
 }
 
 fn apply(policy: &mut Arc<Policy>, kernel: &Capabilities) -> Vec<Lack> {
+    let wanted = wanted(policy);
     let mut found = BTreeMap::new();
     // Unchanged where nothing is missing, so that a reload finds the same policy again.
     if policy.phase2.iter().all(|rule| rule.transforms.iter().all(|t| lacks(t, kernel).is_empty())) {
         return Vec::new();
     }
     for rule in &mut Arc::make_mut(policy).phase2 {
-        let missing: Vec<_> = rule.transforms.iter().flat_map(|t| lacks(t, kernel)).collect();
-        if missing.is_empty() {
-            continue;
-        }
-        let kept = rule.transforms.iter().filter(|t| lacks(t, kernel).is_empty()).cloned().collect();
+        let is_wanted = |t: &&Phase2Transform| wanted.contains(&t.protocol);
+        let missing: Vec<_> =
+            rule.transforms.iter().filter(is_wanted).flat_map(|t| lacks(t, kernel)).collect();
+        let kept: Vec<_> = rule.transforms.iter().filter(|t| lacks(t, kernel).is_empty()).cloned().collect();
+        let is_empty = !kept.iter().any(|t| is_wanted(&t));
         let rule = Arc::make_mut(rule);
-        let lack = found.entry(rule.name.clone()).or_insert_with(|| Lack::of(rule));
-        lack.add(missing);
         rule.transforms = kept;
-        lack.is_empty = rule.transforms.is_empty();
+        if !missing.is_empty() {
+            let lack = found.entry(rule.name.clone()).or_insert_with(|| Lack::of(rule));
+            lack.add(missing);
+            lack.is_empty = is_empty;
+        }
     }
     found.into_values().collect()
+}
+
+/// The protocols that traffic asks for. A sainfo also says how AH would be done; where nobody asks for it, nobody misses
+/// it. What others load into the kernel is nearly always ESP.
+fn wanted(policy: &Policy) -> Vec<Protocol> {
+    let asked: Vec<_> = policy.connections.iter().map(|connection| connection.protocol).collect();
+    if asked.is_empty() { vec![Protocol::Esp] } else { asked }
 }
 
 impl Lack {
@@ -161,6 +171,15 @@ mod tests {
         let [lack] = &apply(&mut policy, &kernel())[..] else { panic!("one rule lacks something") };
         assert!(lack.missing[0].contains("of 128 bits"), "the truncation is the difference: {lack:?}");
         assert!(lack.is_empty && policy.phase2[0].transforms.is_empty());
+    }
+
+    #[test]
+    fn nobody_misses_what_nobody_asks_for() {
+        let esp = transform(CipherAlgorithm::Aes, HashAlgorithm::Sha1);
+        let ah = Phase2Transform { protocol: Protocol::Ah, cipher: None, ..esp.clone() };
+        let mut policy = policy(vec![esp.clone(), ah]);
+        assert_eq!(apply(&mut policy, &kernel()), []);
+        assert_eq!(policy.phase2[0].transforms, [esp]);
     }
 
     #[test]

@@ -30,7 +30,7 @@ use crate::crypto::CryptoProvider;
 use crate::crypto::job::{CryptoJob, CryptoResult};
 use crate::crypto::random::Random;
 use crate::crypto::secret::Secret;
-use crate::sadb::{Request, RequestId, SaId};
+use crate::sadb::{KernelNotice, Request, RequestId, SaId};
 use crate::time::{Instant, Now};
 use crate::wire::header::{CookiePair, MessageId};
 
@@ -164,6 +164,8 @@ pub struct Endpoint {
     failures: VecDeque<Failure>,
     /// What was last told of wishes that cannot be fulfilled.
     told: VecDeque<Told>,
+    /// The last notice of the kernel that was told.
+    last_notice: Option<(KernelNotice, Instant)>,
     counters: BTreeMap<&'static str, u64>,
     draining: bool,
     drained: bool,
@@ -230,6 +232,7 @@ impl Endpoint {
             complaints: BTreeMap::new(),
             failures: VecDeque::new(),
             told: VecDeque::new(),
+            last_notice: None,
             counters: BTreeMap::new(),
             draining: false,
             drained: false,

@@ -146,6 +146,10 @@ pub enum Why {
     NoTransforms(Protocol),
     /// The kernel's policy wants what is never negotiated: several protocols at once, or compression.
     NotNegotiated(Vec<SecurityRule>),
+    /// The kernel asks for SAs that it was given a moment ago.
+    AskedAgain,
+    /// AH was asked for, and a NAT is in the way: what it changes is what AH protects.
+    AhThroughNat,
     /// The kernel's policy does not say who the peer is.
     NoAddress,
     /// PFS was agreed but the KE payload is missing, or the reverse.
@@ -201,9 +205,10 @@ impl Why {
             | Self::NoConnection { .. }
             | Self::NoPhase2Policy(_)
             | Self::IdentitiesChanged => NotifyMessageType::INVALID_ID_INFORMATION,
-            Self::NoProposalChosen | Self::AnswerNotOffered | Self::PfsPayload { .. } => {
-                NotifyMessageType::NO_PROPOSAL_CHOSEN
-            }
+            Self::NoProposalChosen
+            | Self::AnswerNotOffered
+            | Self::AhThroughNat
+            | Self::PfsPayload { .. } => NotifyMessageType::NO_PROPOSAL_CHOSEN,
             _ => return None,
         })
     }
@@ -242,7 +247,9 @@ impl Why {
             | Self::InitialContact
             | Self::PolicyGone
             | Self::Vanished
+            | Self::AhThroughNat
             | Self::NotNegotiated(_)
+            | Self::AskedAgain
             | Self::NoAddress => Severity::Warning,
             _ => Severity::Error,
         }
@@ -310,6 +317,10 @@ impl fmt::Display for Why {
             Self::NoPhase2Policy(selector) => write!(f, "no phase 2 configuration is for {selector}"),
             Self::NoTransforms(protocol) => write!(f, "no algorithms are configured for {protocol}"),
             Self::NotNegotiated(rules) => not_negotiated(f, rules),
+            Self::AskedAgain => {
+                f.write_str("the kernel asks again for SAs that it was given a moment ago, and does not use")
+            }
+            Self::AhThroughNat => f.write_str("there is a NAT between us and the peer, which AH cannot pass"),
             Self::NoAddress => f.write_str("the kernel's policy names no address of the peer"),
             Self::PfsPayload { expected: true } => {
                 f.write_str("PFS was agreed, but the KE payload is missing")

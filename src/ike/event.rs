@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::error::Why;
 use super::policy::{Connection, Identity, Phase1Policy};
+use super::proposal::phase2::Encapsulation;
 use super::proposal::{Chosen1, Chosen2, Mismatch, Offer};
 use crate::crypto::x509::Weakness;
 use crate::sadb::{AddressPair, KernelError, KernelNotice, SaId, SaPair, Selector};
@@ -49,6 +50,8 @@ pub struct Phase2Ref {
     pub connection: Option<Arc<Connection>>,
     /// The traffic, seen from us.
     pub selector: Selector,
+    /// The protocol, and how packets are wrapped.
+    pub encapsulation: Encapsulation,
     /// Who began.
     pub role: Role,
 }

@@ -5,6 +5,7 @@ mod pair;
 mod quick_initiator;
 mod quick_responder;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 pub(super) use pair::{Pair, PairStage};
@@ -52,6 +53,8 @@ pub(super) struct Common {
     pub(super) encapsulation: Encapsulation,
     /// The request id of the kernel's policy, 0 for none.
     pub(super) reqid: u32,
+    /// Us and the peer, as the peer's NAT-OA payloads say.
+    pub(super) original: Option<Endpoints>,
     pub(super) exchange: Exchange,
     pub(super) iv: Iv,
     pub(super) acquire: Option<AcquireId>,
@@ -68,6 +71,7 @@ impl Common {
             message_id: self.message_id,
             connection: self.connection.clone(),
             selector: self.selector,
+            encapsulation: self.encapsulation,
             role: self.role,
         }
     }
@@ -92,8 +96,21 @@ impl Common {
 
     fn udp(&self) -> Option<UdpEncapsulation> {
         let AddressPair { local, remote } = self.route.0;
-        let udp = UdpEncapsulation { local_port: local.port(), remote_port: remote.port(), original: None };
+        let original = self.original.filter(|_| self.encapsulation.has_originals());
+        let udp = UdpEncapsulation { local_port: local.port(), remote_port: remote.port(), original };
         self.encapsulation.udp.then_some(udp)
+    }
+
+    /// Takes what the peer's NAT-OAi and NAT-OAr say, where they can be about these two hosts.
+    pub(super) fn learn_originals(&mut self, originals: Option<(IpAddr, IpAddr)>) {
+        let is_ipv4 = self.route.0.remote.is_ipv4();
+        self.original =
+            originals.filter(|(i, r)| (i.is_ipv4(), r.is_ipv4()) == (is_ipv4, is_ipv4)).map(|(i, r)| {
+                match self.role {
+                    Role::Initiator => Endpoints { local: i, remote: r },
+                    Role::Responder => Endpoints { local: r, remote: i },
+                }
+            });
     }
 
     fn header(&self, first: PayloadType) -> Header {

@@ -20,23 +20,26 @@ mod extension;
 mod message;
 mod native;
 mod numbers;
+mod parts;
 mod policy;
 mod print;
 mod read;
 mod sockaddr;
+mod values;
 
 pub use body::{
     Association, Combination, Counters, Interface, KameMode, LifetimeBody, NatFragment, NatPort, NatType,
     ProtocolBody, ReplayCounter, RoutingDomains, SpiRange, SupportedAlgorithm, UdpPort,
 };
 pub use error::PfKeyError;
-pub use extension::{
-    Address, AddressRole, AlgorithmKind, End, Extension, Identity, Key, KeyUse, LifetimeKind, Proposal,
-    ProtocolRole, Tag,
-};
+pub use extension::Extension;
 pub use message::{Header, Message};
 pub use native::Network;
 pub use numbers::{Dialect, ExtensionType, MessageType, SaType};
+pub use parts::{
+    Address, AddressRole, AlgorithmKind, End, Identity, Key, KeyUse, LifetimeKind, Proposal, ProtocolRole,
+    Tag,
+};
 pub use policy::{IpsecRequest, KamePolicy};
 pub use read::{Acquire, Asked, Expiry, NamedSa, Supported};
 pub use sockaddr::SocketAddress;

@@ -88,6 +88,14 @@ pub struct FlowPolicy {
 }
 
 impl FlowPolicy {
+    /// The number that a priority is counted from, and that stands for none (ipsec-tools' `PRIORITY_DEFAULT`).
+    pub const DEFAULT_PRIORITY: u32 = 0x8000_0000;
+
+    /// The priority with the default in its place.
+    pub const fn rank(&self) -> u32 {
+        if self.priority == 0 { Self::DEFAULT_PRIORITY } else { self.priority }
+    }
+
     /// The peer's end of the first tunnel rule.
     pub fn tunnel_peer(&self) -> Option<IpAddr> {
         match &self.action {

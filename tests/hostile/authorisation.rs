@@ -1,9 +1,11 @@
 //! What a message may do: nothing without proof, and with proof only what is the sender's own.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use coati::crypto::alg::Group;
-use coati::sadb::Prefix;
+use coati::ike::policy::{Connection, TrafficMatch};
+use coati::sadb::{Prefix, Selector};
 use coati::wire::header::{Flags, Header, MessageId};
 use coati::wire::message::{ChainBuilder, emit_message};
 use coati::wire::payload::{Delete, EmitPayload, Notification};
@@ -168,7 +170,7 @@ fn sec_authorisation_selectors_outside_policy() {
     for (what, nets) in pairs {
         let id = scene.peer.message_id();
         let finished = scene.peer.quick.clone();
-        let datagram = scene.peer.quick_1_for(id, nets);
+        let datagram = scene.peer.quick_1_for(id, &nets);
         let sent = scene.attack(&format!("a quick mode for {what}"), TRAITOR, &datagram);
         for transmit in &sent {
             let header = Header::parse(&transmit.bytes).unwrap();
@@ -179,4 +181,30 @@ fn sec_authorisation_selectors_outside_policy() {
         scene.peer.quick = finished;
     }
     assert_eq!(scene.victim.established(), (2, 2));
+}
+
+/// RFC 2409 section 5.5: a quick mode without identities is for the two addresses it is spoken between, and for no more.
+#[test]
+fn sec_authorisation_without_identities_only_the_two_hosts() {
+    let (_, mut scene) = betrayed();
+    let id = scene.peer.message_id();
+    let datagram = scene.peer.quick_1_for(id, &[]);
+    let sent = scene.attack("a quick mode without identities", TRAITOR, &datagram);
+    assert!(sent.len() <= 1 && scene.victim.kernel.larval().count() == 0);
+
+    let mut policy = policy::victim(Group::Ecp256);
+    let hosts = Selector::between(Prefix::host(VICTIM), Prefix::host(TRAITOR));
+    let mut connection = Connection::clone(&policy.connections[1]);
+    connection.selector = hosts;
+    policy.connections.push(Arc::new(connection));
+    let mut rule = policy::phase2(VICTIM, TRAITOR);
+    (rule.local, rule.remote) = (TrafficMatch::Any, TrafficMatch::Any);
+    policy.phase2.push(Arc::new(rule));
+    let mut scene = Scene::with(Victim::new(policy), TRAITOR, Stage::responder(3), 1, Group::Ecp256);
+    let id = scene.peer.message_id();
+    let datagram = scene.peer.quick_1_for(id, &[]);
+    scene.victim.take(TRAITOR, &datagram);
+    let held = scene.victim.kernel.sas();
+    assert_eq!(held.len(), 2);
+    assert!(held.iter().all(|sa| sa.params.selector == hosts));
 }

@@ -142,11 +142,12 @@ impl Peer {
 
     pub(crate) fn quick_1(&mut self) -> Vec<u8> {
         let id = self.message_id();
-        self.quick_1_for(id, [policy::net(self.me), policy::net(VICTIM)])
+        self.quick_1_for(id, &[policy::net(self.me), policy::net(VICTIM)])
     }
 
-    /// Message 1 of a quick mode for the traffic between these networks: ours, then the victim's.
-    pub(crate) fn quick_1_for(&mut self, id: MessageId, nets: [Prefix; 2]) -> Vec<u8> {
+    /// Message 1 of a quick mode for the traffic between these networks: ours, then the victim's; without identities
+    /// when there are none.
+    pub(crate) fn quick_1_for(&mut self, id: MessageId, nets: &[Prefix]) -> Vec<u8> {
         let mut octets = [0; 20];
         self.random.public(&mut octets).unwrap();
         let spi = u32::from_be_bytes(octets[..4].try_into().unwrap()) | 0x100;
@@ -157,7 +158,7 @@ impl Peer {
         let mut rest = ChainBuilder::new();
         rest.push(&sa).push(&Nonce(ni.clone()));
         for net in nets {
-            rest.push(&subnet(net));
+            rest.push(&subnet(*net));
         }
         let keys = self.keys.as_ref().unwrap();
         let hash = keys::hash_1(Keys::prf(), &keys.skeyid, id, rest.as_slice());

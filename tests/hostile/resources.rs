@@ -219,7 +219,7 @@ fn sec_resources_quick_mode_flood() {
     let nets = [policy::net(HONEST), policy::net(policy::VICTIM)];
     for _ in 0..1000 {
         let id = scene.peer.message_id();
-        let message = scene.peer.quick_1_for(id, nets);
+        let message = scene.peer.quick_1_for(id, &nets);
         let sent = scene.victim.take(HONEST, &message);
         assert!(sent.len() <= 1);
         assert!(scene.victim.kernel.larval().count() <= 256);

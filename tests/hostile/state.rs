@@ -191,7 +191,7 @@ fn sec_state_message_id_reuse() {
     let nets = [policy::net(HONEST), policy::net(VICTIM)];
     let finished = scene.peer.quick.clone();
     for id in [used, MessageId::PHASE1] {
-        let quick = scene.peer.quick_1_for(id, nets);
+        let quick = scene.peer.quick_1_for(id, &nets);
         scene.silent_attack(&format!("quick mode {id} again"), HONEST, &quick);
         let mut rest = ChainBuilder::new();
         rest.push(&Notification {

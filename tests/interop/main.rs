@@ -6,6 +6,7 @@
 
 mod charon;
 mod coati;
+mod connections;
 mod lab;
 mod matrix;
 mod nat;

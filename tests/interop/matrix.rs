@@ -5,6 +5,7 @@ use std::sync::Mutex;
 use crate::Outcome;
 use crate::charon::Charon;
 use crate::coati::Coati;
+use crate::connections;
 use crate::lab::{Lab, Side, peer};
 use crate::pki::Pki;
 use crate::report::{Filter, Report};
@@ -79,7 +80,7 @@ fn run_in_lab(front: Front, cases: &[Case], report: &Report) -> Outcome<()> {
     let tunnels: Vec<Tunnel> = cases.iter().map(|c| c.tunnel.clone()).collect();
     let lab = Lab::new(tunnels.iter().map(|t| t.n).max().unwrap_or(0))?;
     let pki = Pki::new(&lab.dir.join("pki"))?;
-    let charon = Charon::start(&lab, Side::Theirs, &pki, &tunnels)?;
+    let charon = connections::start(&lab, Side::Theirs, &pki, &tunnels)?;
     let us = Us::start(&lab, &pki, front, &tunnels)?;
     let queue = Mutex::new(cases.iter());
     std::thread::scope(|scope| {
@@ -108,7 +109,7 @@ fn pass(lab: &Lab, us: &Us, charon: &Charon, tunnel: &Tunnel) -> Outcome<()> {
             lab.ping_until(Side::Ours, n, 1, 40)?;
         }
         Initiator::Charon => {
-            charon.initiate(n)?;
+            charon.initiate(&connections::child(n))?;
             lab.ping_until(Side::Theirs, n, 1, 20)?;
         }
     }
@@ -126,7 +127,7 @@ enum Us {
 impl Us {
     fn start(lab: &Lab, pki: &Pki, front: Front, tunnels: &[Tunnel]) -> Outcome<Self> {
         if std::env::var_os("COATI_INTEROP_STAND_IN").is_some() {
-            return Charon::start(lab, Side::Ours, pki, tunnels).map(Self::StandIn);
+            return connections::start(lab, Side::Ours, pki, tunnels).map(Self::StandIn);
         }
         Coati::start(lab, pki, front, tunnels).map(Self::Coati)
     }
@@ -135,7 +136,7 @@ impl Us {
     fn initiate(&self, n: usize) -> Outcome<()> {
         match self {
             Self::Coati(_) => Ok(()),
-            Self::StandIn(charon) => charon.initiate(n).map(drop),
+            Self::StandIn(charon) => charon.initiate(&connections::child(n)).map(drop),
         }
     }
 

@@ -58,7 +58,8 @@ impl Pki {
         )
     }
 
-    fn leaf(&self, ca: &str, file: &str, name: &str, alt_names: &str) -> Outcome<()> {
+    /// A certificate of that authority and its key, with these subjectAltNames.
+    pub(crate) fn leaf(&self, ca: &str, file: &str, name: &str, alt_names: &str) -> Outcome<()> {
         let [key, csr, crt, ext] = ["key", "csr", "crt", "ext"].map(|suffix| format!("{file}.{suffix}"));
         let (ca_key, ca_crt) = (format!("{ca}.key"), format!("{ca}.crt"));
         std::fs::write(self.path(&ext), format!("subjectAltName={alt_names}\n"))

@@ -97,6 +97,11 @@ impl Daemon {
         said.lines.iter().filter(|line| words.iter().all(|w| line.contains(w))).count()
     }
 
+    /// Sends it a signal, by name.
+    pub(crate) fn signal(&self, name: &str) -> Outcome<()> {
+        sh(&format!("kill -{name} {}", self.child.id())).map(drop)
+    }
+
     /// The lines that mention any of `words`, for the report of a failure.
     pub(crate) fn mentions(&self, words: &[&str]) -> String {
         let said = self.log.said.lock().expect("no reader panics");
@@ -109,7 +114,7 @@ impl Daemon {
 
     /// Asks it to end, waits until its streams are closed, and says whether its exit status was success.
     pub(crate) fn terminate(&mut self, limit: Duration) -> Outcome<bool> {
-        sh(&format!("kill -TERM {}", self.child.id()))?;
+        self.signal("TERM")?;
         let said = self.log.said.lock().expect("no reader panics");
         let waited = self.log.grown.wait_timeout_while(said, limit, |said| said.closed < 2);
         if waited.expect("no reader panics").1.timed_out() {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::Outcome;
 use crate::charon::Charon;
 use crate::coati::Coati;
+use crate::connections;
 use crate::lab::{Lab, Side, peer};
 use crate::pki::Pki;
 use crate::report::{Filter, Report};
@@ -102,7 +103,7 @@ fn run_in_lab(front: Front, names: &[String], filter: &Filter, report: &Report) 
     tunnels.push(plain(tunnels.len() + 1));
     let lab = Lab::new(tunnels.len())?;
     let pki = Pki::new(&lab.dir.join("pki"))?;
-    let charon = Charon::start(&lab, Side::Theirs, &pki, &tunnels)?;
+    let charon = connections::start(&lab, Side::Theirs, &pki, &tunnels)?;
     let coati = Coati::start(&lab, &pki, front, &tunnels)?;
     let mut bench = Bench { lab, coati, charon, front };
     std::thread::scope(|scope| {
@@ -150,7 +151,7 @@ impl Bench {
     /// Brings the tunnel up from whoever initiates.
     fn bring_up(&self, tunnel: &Tunnel) -> Outcome<()> {
         if tunnel.initiator == Initiator::Charon {
-            self.charon.initiate(tunnel.n)?;
+            self.charon.initiate(&connections::child(tunnel.n))?;
         }
         self.lab.ping_until(Side::Ours, tunnel.n, 2, 40).map(drop)
     }
@@ -158,7 +159,7 @@ impl Bench {
     /// Tries to bring it up, and demands that nothing comes through.
     fn stays_down(&self, tunnel: &Tunnel) -> Outcome<()> {
         let up = match tunnel.initiator {
-            Initiator::Charon => self.charon.initiate(tunnel.n).is_ok(),
+            Initiator::Charon => self.charon.initiate(&connections::child(tunnel.n)).is_ok(),
             Initiator::Coati => self.lab.ping_until(Side::Ours, tunnel.n, 1, 8).is_ok(),
         };
         if up { Err("the tunnel came up although it must not".into()) } else { Ok(()) }

@@ -8,5 +8,9 @@ mod ipsec_socket;
 #[cfg(target_os = "linux")]
 mod netns;
 // The recordings are in the order of a little-endian host.
+#[cfg(target_os = "linux")]
+mod lab;
 #[cfg(target_endian = "little")]
 mod pfkey;
+#[cfg(target_os = "linux")]
+mod xfrm;

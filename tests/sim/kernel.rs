@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use coati::ike::error::Why;
 use coati::ike::event::{Event, Phase2Event};
-use coati::ike::policy::Start;
+use coati::ike::policy::{NatTraversal, Start};
 use coati::sadb::{
     Direction, Endpoints, FlowAction, FlowPolicy, KernelEvent, KernelNotice, Level, Mode, PolicyEntry,
     Protocol, Request, SaId, SaParams, SecurityRule,
@@ -12,7 +12,7 @@ use coati::sadb::{
 use coati::time::UnixTime;
 
 use super::pair::{Gateway, Pair};
-use super::policy::{B, Side};
+use super::policy::{A, B, Side};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -53,6 +53,52 @@ fn a_wish_without_a_connection_has_the_rules_protocol_mode_and_request_id() {
 }
 
 #[test]
+fn a_configured_connection_may_want_ah() {
+    let with = |side: Side| Side { protocol: Protocol::Ah, start: Start::Active, ..side };
+    let mut pair = Pair::fine(with(Side::a()), Side { start: Start::Passive, ..with(Side::b()) });
+    pair.run_for(SECOND);
+    assert_eq!(pair.a.kernel.sas().len(), 2);
+    let requests = pair.a.kernel.requests().iter().chain(pair.b.kernel.requests());
+    let installed = requests.filter_map(|(_, r)| match r {
+        Request::InstallPair { pair, .. } => Some((&pair.inbound.0, &pair.outbound.0)),
+        _ => None,
+    });
+    for sa in installed.flat_map(|(inbound, outbound)| [inbound, outbound]) {
+        assert_eq!((sa.protocol, sa.keys.cipher, sa.keys.auth_key.expose().len()), (Protocol::Ah, None, 32));
+    }
+    // A quick mode that comes to nothing is taken back under its own protocol.
+    pair.command_a(coati::ike::endpoint::Command::Disconnect("tunnel".into()));
+    pair.run_for(SECOND);
+    pair.net.filter = Some(|_, d| d.local.ip() == A && d.bytes[18] == 32 && d.bytes.len() < 80);
+    pair.command_a(coati::ike::endpoint::Command::Connect("tunnel".into()));
+    pair.run_for(SECOND);
+    pair.b
+        .endpoint
+        .handle_command(pair.now, coati::ike::endpoint::Command::Disconnect("tunnel".into()))
+        .expect("known");
+    pair.run_for(SECOND);
+    assert!(pair.a.kernel.sas().is_empty() && pair.b.kernel.sas().is_empty(), "A was told of the AH SA");
+}
+
+#[test]
+fn ah_is_not_tried_through_a_nat() {
+    let with = |side: Side, protocol| Side { protocol, nat_traversal: NatTraversal::Force, ..side };
+    let cannot = |e: &Event| matches!(e, Event::CannotConnect { why: Why::AhThroughNat, .. });
+    let mut pair = Pair::fine(with(Side::a(), Protocol::Ah), with(Side::b(), Protocol::Ah));
+    let wish = pair.acquire();
+    pair.run_for(SECOND);
+    assert_eq!((pair.a.phase1_established(), pair.a.count(cannot)), (1, 1));
+    assert!(pair.a.kernel.requests().iter().any(|(_, r)| *r == Request::AcquireFailed(wish)));
+    // Nor is it agreed to.
+    let mut pair = Pair::fine(with(Side::a(), Protocol::Esp), with(Side::b(), Protocol::Ah));
+    pair.acquire();
+    pair.run_for(SECOND);
+    let refused = |e: &Event| matches!(e, Event::Phase2(_, Phase2Event::Failed(Why::AhThroughNat)));
+    assert_eq!(pair.b.count(refused), 1);
+    assert!(pair.a.kernel.sas().is_empty() && pair.b.kernel.sas().is_empty());
+}
+
+#[test]
 fn a_rekey_keeps_what_the_rule_wanted() {
     let with = |side: Side| Side { protocol: Protocol::Ah, phase2_seconds: 60, ..side };
     let mut pair = Pair::fine(bare(with(Side::a())), with(Side::b()));
@@ -82,6 +128,33 @@ fn a_bundle_is_refused_by_name_and_told_once_in_a_while() {
         assert_eq!(told, 1);
     }
     assert!(pair.net.sent.is_empty());
+}
+
+#[test]
+fn a_kernel_that_does_not_use_its_sas_is_not_given_more_and_more() {
+    let mut pair = Pair::fine(Side::a(), Side::b());
+    let rule = pair.a.side.rule(Level::Require);
+    pair.acquire_under(vec![rule]);
+    pair.run_for(SECOND);
+    assert_eq!(pair.a.kernel.sas().len(), 2);
+    let told = |pair: &Pair| {
+        let is_told = |(_, e): &&(_, Event)| matches!(e, Event::CannotConnect { why: Why::AskedAgain, .. });
+        pair.a.events.iter().filter(is_told).count()
+    };
+    pair.acquire_under(vec![rule]);
+    pair.run_for(Duration::from_millis(100));
+    assert_eq!((pair.a.kernel.sas().len(), told(&pair)), (2, 0), "that packet was under way");
+    for _ in 0..5 {
+        pair.run_for(SECOND);
+        pair.acquire_under(vec![rule]);
+    }
+    pair.run_for(Duration::from_millis(100));
+    assert_eq!((pair.a.kernel.sas().len(), told(&pair)), (2, 1));
+    // Not for ever: something may have become of them that nobody has told us.
+    pair.run_for(5 * SECOND);
+    pair.acquire_under(vec![rule]);
+    pair.run_for(SECOND);
+    assert_eq!(pair.a.kernel.sas().iter().filter(|sa| sa.inbound).count(), 2);
 }
 
 #[test]
@@ -291,11 +364,13 @@ fn an_sa_that_vanishes_before_message_3_ends_the_quick_mode() {
 }
 
 #[test]
-fn a_notice_of_the_kernel_reaches_the_log() {
+fn a_notice_of_the_kernel_reaches_the_log_and_does_not_fill_it() {
     let mut pair = up(Side::a(), Side::b());
     for notice in [KernelNotice::Lost("gone".into()), KernelNotice::Reopened, KernelNotice::Overflow] {
-        pair.a.kernel.inject(KernelEvent::Notice(notice.clone()));
-        pair.drain();
+        for _ in 0..10 {
+            pair.a.kernel.inject(KernelEvent::Notice(notice.clone()));
+            pair.drain();
+        }
         assert_eq!(pair.a.count(|e| matches!(e, Event::Notice(said) if *said == notice)), 1);
     }
     assert_eq!(pair.a.kernel.sas().len(), 2);
@@ -315,4 +390,121 @@ fn what_waits_for_the_spacing_of_phase_1_is_told_once_in_a_while() {
     let told = pair.a.count(|e| matches!(e, Event::CannotConnect { why: Why::TooSoon, .. }));
     assert_eq!(told, 1);
     assert!(pair.a.endpoint.status(pair.now).failures.is_empty(), "it is nobody's failure");
+}
+
+#[test]
+fn hosts_may_protect_one_service_of_theirs_in_transport_mode() {
+    let with = |side: Side| Side { mode: Mode::Transport, phase2_seconds: 60, ..side };
+    let mut pair = up(with(Side::a()), with(Side::b()));
+    for gateway in [&pair.a, &pair.b] {
+        let selector = gateway.side.selector();
+        assert!(selector.local.is_host() && selector.protocol == 17);
+        let all = params(gateway);
+        assert!(all.iter().all(|sa| sa.mode == Mode::Transport && sa.selector == selector));
+        assert!(all.iter().all(|sa| sa.encapsulation.is_none()));
+    }
+    // Also as the one who is asked, once the first pair is not what has just been asked for.
+    pair.run_for(11 * SECOND);
+    pair.b.kernel.acquire_under(
+        pair.b.side.selector(),
+        Endpoints { local: B, remote: A },
+        vec![pair.b.side.rule(Level::Require)],
+    );
+    pair.run_for(90 * SECOND);
+    assert!(pair.a.phase2_established() >= 3);
+    assert!(params(&pair.a).iter().chain(&params(&pair.b)).all(|sa| sa.mode == Mode::Transport));
+}
+
+#[test]
+fn a_peer_that_wants_the_other_mode_is_refused_with_the_reason() {
+    let mut pair = Pair::fine(bare(Side::a()), Side::b());
+    let rule = SecurityRule { mode: Mode::Transport, endpoints: None, ..pair.a.side.rule(Level::Require) };
+    pair.acquire_under(vec![rule]);
+    pair.run_for(SECOND);
+    let found = pair.b.events.iter().find_map(|(_, e)| match e {
+        Event::Phase2(_, Phase2Event::ProposalRefused(mismatch)) => Some(mismatch.clone()),
+        _ => None,
+    });
+    let found = found.expect("refused");
+    let [difference] = &found.differences[..] else { panic!("{found:#?}") };
+    assert_eq!(
+        (difference.attribute, &*difference.offered, &*difference.allowed),
+        ("ENCAPSULATION_MODE", "Transport", "Tunnel")
+    );
+    assert!(pair.a.kernel.sas().is_empty() && pair.b.kernel.sas().is_empty());
+}
+
+#[test]
+fn a_peer_that_wants_the_other_protocol_is_refused_with_the_reason() {
+    let mut pair = Pair::fine(bare(Side::a()), Side::b());
+    let rule = SecurityRule { protocol: Protocol::Ah, ..pair.a.side.rule(Level::Require) };
+    pair.acquire_under(vec![rule]);
+    pair.run_for(SECOND);
+    let named = |e: &Event| match e {
+        Event::Phase2(_, Phase2Event::ProposalRefused(mismatch)) => {
+            mismatch.differences.iter().any(|d| d.attribute == "PROTOCOL_ID")
+                && mismatch.allowed.transforms.iter().all(|(text, _)| text.starts_with("esp "))
+        }
+        _ => false,
+    };
+    assert_eq!(pair.b.count(named), 1, "{:#?}", pair.b.events);
+}
+
+/// A behind a NAT: B knows it by the address of the NAT.
+fn behind_a_nat(mode: Mode) -> Pair {
+    let own = std::net::IpAddr::from([192, 168, 77, 5]);
+    let with = |side: Side| Side { mode, nat_traversal: NatTraversal::On, phase2_seconds: 60, ..side };
+    let mut pair = Pair::fine(with(Side { me: own, ..Side::a() }), with(Side::b()));
+    if mode == Mode::Tunnel {
+        // The networks are those of the plan, whatever A's own address is.
+        let mut policy = with(Side::a()).policy();
+        policy.connections.iter_mut().for_each(|c| std::sync::Arc::make_mut(c).local = Some(own));
+        reload(&mut pair.a, pair.now, policy);
+    }
+    let mut policy = pair.b.side.policy();
+    policy.phase1.iter_mut().for_each(|p| std::sync::Arc::make_mut(p).peer_ids.clear());
+    reload(&mut pair.b, pair.now, policy);
+    pair.net.nat = Some((own, A));
+    pair
+}
+
+fn reload(gateway: &mut Gateway, now: coati::time::Now, policy: coati::ike::policy::Policy) {
+    let reload = coati::ike::endpoint::Command::Reload(std::sync::Arc::new(policy));
+    gateway.endpoint.handle_command(now, reload).expect("not refused");
+}
+
+#[test]
+fn in_transport_mode_behind_a_nat_both_learn_the_addresses_before_it() {
+    let mut pair = behind_a_nat(Mode::Transport);
+    let own = pair.a.side.me;
+    pair.acquire();
+    // The second rekey is B's: it names A by the address of the NAT.
+    pair.run_for(5 * SECOND);
+    let sa = pair.b.kernel.sas().first().expect("a pair").params.id();
+    pair.b.kernel.expire(sa, false);
+    pair.drain();
+    pair.run_for(5 * SECOND);
+    assert_eq!((pair.a.phase2_established(), pair.b.phase2_established()), (2, 2), "{:#?}", pair.b.events);
+    for (gateway, original) in
+        [(&pair.a, Endpoints { local: A, remote: B }), (&pair.b, Endpoints { local: B, remote: own })]
+    {
+        assert!(!gateway.kernel.sas().is_empty());
+        for sa in params(gateway) {
+            let udp = sa.encapsulation.expect("in UDP");
+            assert_eq!((sa.mode, udp.original), (Mode::Transport, Some(original)));
+            assert_eq!(sa.selector, gateway.side.selector(), "as each knows the two hosts");
+        }
+    }
+}
+
+#[test]
+fn in_tunnel_mode_behind_a_nat_nobody_needs_them() {
+    let mut pair = behind_a_nat(Mode::Tunnel);
+    pair.a.kernel.acquire(Side::a().selector(), Endpoints { local: pair.a.side.me, remote: B });
+    pair.drain();
+    pair.run_for(SECOND);
+    assert_eq!(pair.b.kernel.sas().len(), 2, "{:#?}", pair.b.events);
+    for sa in params(&pair.a).into_iter().chain(params(&pair.b)) {
+        assert_eq!(sa.encapsulation.expect("in UDP").original, None);
+    }
 }

@@ -1,6 +1,7 @@
 //! A network that loses, doubles, delays and reorders, as its seed says.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use coati::crypto::random::{Random, SeededRandom};
@@ -41,6 +42,8 @@ pub(crate) struct Net {
     next: u64,
     /// Says of a datagram (its number, its octets) whether it is lost, whatever the weather.
     pub(crate) filter: Option<fn(u64, &Transmit) -> bool>,
+    /// A's own address and the one of the NAT before it, under which B sees it.
+    pub(crate) nat: Option<(IpAddr, IpAddr)>,
     /// Everything that was sent.
     pub(crate) sent: Vec<(Instant, Transmit)>,
 }
@@ -48,7 +51,15 @@ pub(crate) struct Net {
 impl Net {
     pub(crate) fn new(weather: Weather, seed: [u8; 32]) -> Self {
         let random = SeededRandom::from_seed(seed);
-        Self { weather, random, on_the_way: BTreeMap::new(), next: 0, filter: None, sent: Vec::new() }
+        Self {
+            weather,
+            random,
+            on_the_way: BTreeMap::new(),
+            next: 0,
+            filter: None,
+            nat: None,
+            sent: Vec::new(),
+        }
     }
 
     fn octet(&mut self) -> u8 {
@@ -57,7 +68,14 @@ impl Net {
         octet[0]
     }
 
-    pub(crate) fn send(&mut self, now: Instant, datagram: Transmit) {
+    pub(crate) fn send(&mut self, now: Instant, mut datagram: Transmit) {
+        if let Some((own, seen)) = self.nat {
+            if datagram.local.ip() == own {
+                datagram.local.set_ip(seen);
+            } else if datagram.remote.ip() == seen {
+                datagram.remote.set_ip(own);
+            }
+        }
         self.sent.push((now, datagram.clone()));
         assert!(self.sent.len() < 2000, "a storm of datagrams: {datagram:?}");
         let number = self.sent.len() as u64;

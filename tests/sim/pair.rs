@@ -1,5 +1,6 @@
 //! The two gateways and what is between them.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -47,6 +48,12 @@ impl Gateway {
 
     pub(crate) fn phase2_established(&self) -> usize {
         self.count(|e| matches!(e, Event::Phase2(_, Phase2Event::Established(_))))
+    }
+
+    /// The SPIs of the pairs that the endpoint has: inbound, outbound.
+    fn pairs(&self, now: Now) -> BTreeSet<(u32, u32)> {
+        let pairs = self.endpoint.status(now).phase2.into_iter().filter_map(|p| p.pair);
+        pairs.map(|(inbound, outbound)| (inbound.spi.value(), outbound.spi.value())).collect()
     }
 
     /// The SPIs of the pairs in the kernel: inbound, outbound, sorted.
@@ -180,9 +187,21 @@ impl Pair {
         self.drain();
     }
 
-    /// Whether what A receives with is what B sends with, and the reverse.
+    /// Whether both have the same pairs, with every half that is received with. A half that is sent with may be gone
+    /// where a newer one sends.
     pub(crate) fn is_symmetric(&self) -> bool {
-        let ((a_in, a_out), (b_in, b_out)) = (self.a.spis(), self.b.spis());
-        a_in == b_out && b_in == a_out
+        let (a, b) = (self.a.pairs(self.now), self.b.pairs(self.now));
+        let reversed: BTreeSet<_> = b.iter().map(|(inbound, outbound)| (*outbound, *inbound)).collect();
+        let is_whole = |gateway: &Gateway, pairs: &BTreeSet<(u32, u32)>| {
+            let (inbound, outbound) = gateway.spis();
+            let mut expected: Vec<_> = pairs.iter().map(|pair| pair.0).collect();
+            expected.sort_unstable();
+            inbound == expected && outbound.iter().all(|spi| pairs.iter().any(|pair| pair.1 == *spi))
+        };
+        let sends = |gateway: &Gateway| gateway.kernel.sas().iter().any(|sa| !sa.inbound && sa.sending);
+        a == reversed
+            && is_whole(&self.a, &a)
+            && is_whole(&self.b, &b)
+            && [&self.a, &self.b].into_iter().all(|gateway| a.is_empty() || sends(gateway))
     }
 }

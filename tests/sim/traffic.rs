@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use coati::ike::endpoint::{Command, Transmit};
+use coati::ike::event::Event;
 use coati::ike::policy::Start;
 use coati::kernel::fake::Preference::{self, Newest, Oldest};
 use coati::sadb::SaId;
@@ -54,8 +55,8 @@ impl Stream {
                 None => self.lost.push(format!("{now:?}: nothing to send with towards B: {to_b}")),
             }
         }
-        while self.flying.front().is_some_and(|(at, ..)| *at <= now) {
-            let Some((_, to_b, id)) = self.flying.pop_front() else { break };
+        while let Some((_, to_b, id)) = self.flying.front().filter(|(at, ..)| *at <= now).copied() {
+            self.flying.pop_front();
             let to = if to_b { &pair.b } else { &pair.a };
             if !to.kernel.sas().iter().any(|sa| sa.inbound && sa.params.id() == id) {
                 self.lost.push(format!("{now:?}: {id:?} is not there, at B: {to_b}"));
@@ -152,15 +153,20 @@ fn rekeys_that_both_sides_begin_at_once_lose_nothing() {
         let weather = Weather { delay: Duration::from_millis(100), ..Weather::FINE };
         let mut pair = up(life(Side::a(), 200), life(Side::b(), 200), kernels, weather, 4);
         let mut stream = Stream::new(Duration::from_millis(100));
-        for _ in 0..3 {
+        // The second begins while the first is under way, or while its new pair waits for its turn.
+        for apart in [0, 100, 600, 900] {
             stream.run(&mut pair, Duration::from_secs(30));
-            for gateway in [&mut pair.a, &mut pair.b] {
-                let newest = gateway.kernel.sas().iter().rev().find(|sa| sa.inbound).expect("a pair");
-                let newest = newest.params.id();
-                gateway.kernel.expire(newest, false);
+            for at_b in [false, true] {
+                let gateway = if at_b { &mut pair.b } else { &mut pair.a };
+                let pairs = gateway.endpoint.status(pair.now).phase2;
+                let newest = pairs.iter().rev().find(|p| p.state == "Established").and_then(|p| p.pair);
+                gateway.kernel.expire(newest.expect("a pair in use").0, false);
+                pair.drain();
+                stream.run(&mut pair, Duration::from_millis(apart));
             }
-            pair.drain();
         }
+        let failed = |e: &Event| matches!(e, Event::Kernel { .. });
+        assert_eq!((pair.a.count(failed), pair.b.count(failed)), (0, 0), "{kernels:?}");
         let made =
             lossless(pair, Duration::from_millis(100), Duration::from_secs(300), &format!("{kernels:?}"));
         assert!(stream.lost.is_empty(), "{kernels:?}: {:#?}", stream.lost);

@@ -11,6 +11,9 @@ use crate::sadb::{
     self, Direction, Endpoints, FlowAction, FlowPolicy, Mode, Prefix, Protocol, SecurityRule, Selector,
 };
 
+/// How far `low` and `high` are from the default.
+const BASE: i64 = 0x4000_0000;
+
 /// What a setkey file asks for.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Resolved {
@@ -143,8 +146,9 @@ impl Resolver<'_> {
             );
             return;
         }
-        if policy.priority.is_some() {
-            self.warn(&policy.way.span, "the priority has no effect yet: the order of the file counts");
+        let priority = policy.priority.as_deref().map(kernel_priority);
+        if priority == Some(None) {
+            self.error(&policy.way.span, "no kernel has such a priority");
         }
         let Some((selector, direction)) = self.packets(policy, span) else { return };
         let action = match &policy.action {
@@ -165,7 +169,13 @@ impl Resolver<'_> {
         if let (Direction::Out, FlowAction::Protect(rules)) = (direction, &action) {
             self.connect(selector, rules, span);
         }
-        self.resolved.flows.push(FlowPolicy { selector, direction, action, ids: None, priority: 0 });
+        self.resolved.flows.push(FlowPolicy {
+            selector,
+            direction,
+            action,
+            ids: None,
+            priority: priority.flatten().unwrap_or(0),
+        });
     }
 
     fn connect(&mut self, selector: Selector, rules: &[SecurityRule], span: &Span) {
@@ -309,7 +319,49 @@ impl Resolver<'_> {
     }
 }
 
+/// A priority as written (`100`, `-5`, `high + 5`) in the kernel's number, in which less is sooner: what setkey takes is
+/// subtracted from the default (ipsec_set_policy(3)). 0 stands for no priority and is not used.
+fn kernel_priority(written: &str) -> Option<u32> {
+    let text: String = written.split_whitespace().collect();
+    let bases = [("low", -BASE), ("def", 0), ("high", BASE)];
+    let base = bases.into_iter().find_map(|(word, base)| Some((base, text.strip_prefix(word)?)));
+    let number = |text: &str| text.parse::<i64>().ok();
+    let value = match base {
+        Some((base, "")) => base,
+        Some((base, offset)) => base + number(offset).filter(|n| (1 - BASE..=BASE).contains(n))?,
+        None => number(&text)?,
+    };
+    let kernel = u32::try_from(i64::from(FlowPolicy::DEFAULT_PRIORITY) - value).ok()?;
+    Some(kernel.max(1))
+}
+
 /// An end of a tunnel, unless it is left open.
 fn known(address: IpAddr) -> Option<IpAddr> {
     (!address.is_unspecified()).then_some(address)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn priorities_are_the_kernels() {
+        for (written, kernel) in [
+            ("def", Some(0x8000_0000)),
+            ("high", Some(0x4000_0000)),
+            ("low", Some(0xc000_0000)),
+            ("100", Some(0x7fff_ff9c)),
+            ("-100", Some(0x8000_0064)),
+            ("high + 5", Some(0x3fff_fffb)),
+            ("low - 5", Some(0xc000_0005)),
+            ("2147483648", Some(1)),
+            ("-2147483647", Some(0xffff_ffff)),
+            ("-2147483648", None),
+            ("2147483649", None),
+            ("high + 1073741825", None),
+            ("low - 1073741824", None),
+        ] {
+            assert_eq!(kernel_priority(written), kernel, "{written}");
+        }
+    }
 }

@@ -274,7 +274,7 @@ fn phase2(about: &Phase2Ref, what: &Phase2Event) -> Vec<Line> {
         Phase2Event::Failed(why) => phase2_failed(about, why),
         Phase2Event::Rekeying(sa) | Phase2Event::Expired(sa) => info(format!(
             "IPsec-SA expired: {} spi={}({:#x})",
-            direction(sa, addresses, Mode::Tunnel, false),
+            direction(sa, addresses, about.encapsulation.mode, about.encapsulation.udp),
             sa.spi.value(),
             sa.spi.value()
         )),
@@ -301,7 +301,8 @@ fn phase2_failed(about: &Phase2Ref, why: &Why) -> Vec<Line> {
     let first = match why {
         Why::Phase1TimedOut => {
             let ends = format!("{peer}->{}", local.ip());
-            format!("phase2 negotiation failed due to time up waiting for phase1. ESP {ends} ")
+            let protocol = protocol(about.encapsulation.protocol);
+            format!("phase2 negotiation failed due to time up waiting for phase1. {protocol} {ends} ")
         }
         Why::TimedOut { .. } => format!("{peer} give up to get IPsec-SA due to time up to wait."),
         _ => "phase2 negotiation failed.".to_owned(),

@@ -13,6 +13,7 @@ use crate::crypto::x509::Weakness;
 use crate::ike::error::Why;
 use crate::ike::event::{Event, Phase1Event, Phase1Id, Phase1Ref, Phase2Event, Phase2Ref, Role};
 use crate::ike::policy::{Identity, MyIdentity, NatTraversal, Padding, Phase1Policy, SourceRef};
+use crate::ike::proposal::phase2::Encapsulation;
 use crate::ike::proposal::{Difference, Mismatch, Offer};
 use crate::sadb::{
     AddressPair, Inbound, KernelNotice, Level as SadbLevel, Lifetime, Mode, Outbound, Prefix, Protocol, SaId,
@@ -70,6 +71,7 @@ fn phase2(role: Role) -> Phase2Ref {
         message_id: MessageId(7),
         connection: None,
         selector: Selector::between(net("192.168.1.0"), net("192.168.2.0")),
+        encapsulation: Encapsulation { protocol: Protocol::Esp, mode: Mode::Tunnel, udp: false },
         role,
     }
 }

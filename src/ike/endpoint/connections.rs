@@ -19,6 +19,11 @@ use crate::time::Now;
 /// How often connections that are always up are looked after.
 const CHECK_INTERVAL: Duration = Duration::from_secs(30);
 
+/// How long packets that were under way when an SA was installed may still ask for it.
+const IN_FLIGHT: Duration = Duration::from_secs(2);
+/// How long a new pair is what the kernel has asked for, also if it asks again.
+const ANSWERED: Duration = Duration::from_secs(10);
+
 /// Traffic that needs a pair of SAs.
 #[derive(Clone, Debug)]
 pub(super) struct Wish {
@@ -99,7 +104,27 @@ impl Endpoint {
         if endpoints.remote.is_unspecified() {
             return self.cannot(now, &wish, Why::NoAddress);
         }
-        self.want(now, wish);
+        match self.age_of_answer(now, &wish) {
+            // A packet was faster than the SAs that it asks for.
+            Some(age) if age < IN_FLIGHT => self.forget_acquire(wish.acquire),
+            Some(_) => self.cannot(now, &wish, Why::AskedAgain),
+            None => self.want(now, wish),
+        }
+    }
+
+    /// How long ago a wish was fulfilled, if that was lately and the kernel has been given SAs to send with. That it asks
+    /// for them all the same means that it does not use them, and another pair would not be used either.
+    fn age_of_answer(&self, now: Now, wish: &Wish) -> Option<Duration> {
+        let answers = |p: &&Pair| {
+            wish.is_for(&p.selector, p.outbound.dst)
+                && (p.outbound.protocol, p.algorithms.encapsulation.mode, p.reqid)
+                    == (wish.protocol, wish.mode, wish.reqid)
+                && matches!(p.stage, PairStage::Mature | PairStage::Rekeying)
+                && p.has_outbound
+                && p.replaces.is_none()
+        };
+        let ages = self.pairs.values().filter(answers).map(|p| now.mono.saturating_since(p.at));
+        ages.min().filter(|age| *age < ANSWERED)
     }
 
     /// Negotiates, or waits for a phase 1, or says why neither is possible.
@@ -193,13 +218,17 @@ impl Endpoint {
             let why = Why::NoTransforms(wish.protocol);
             return self.cannot(now, &wish, why);
         }
+        let udp = phase1.common.nat.is_some_and(crate::ike::nat_traversal::Nat::found);
+        let encapsulation = Encapsulation { protocol: wish.protocol, mode: wish.mode, udp };
+        if !encapsulation.is_possible() {
+            return self.cannot(now, &wish, Why::AhThroughNat);
+        }
         let Some((common, sa)) = phase1.established_mut() else { return };
         let mut ctx = self.core.context(now);
         let message_id = match sa.new_id(&mut ctx) {
             Ok(message_id) => message_id,
             Err(why) => return self.cannot(now, &wish, why),
         };
-        let udp = common.nat.is_some_and(crate::ike::nat_traversal::Nat::found);
         let quick = Quick::initiate(
             Common {
                 id: QuickId(number),
@@ -212,8 +241,9 @@ impl Endpoint {
                 connection: wish.connection,
                 policy,
                 selector: wish.selector,
-                encapsulation: Encapsulation { protocol: wish.protocol, mode: wish.mode, udp },
+                encapsulation,
                 reqid: wish.reqid,
+                original: None,
                 exchange: Exchange::default(),
                 iv: sa.first_iv(message_id),
                 acquire: wish.acquire,

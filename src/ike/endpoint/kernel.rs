@@ -2,15 +2,20 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::Endpoint;
 use crate::ike::context::RequestOwner;
 use crate::ike::event::Event;
 use crate::ike::policy::{Connection, SourceRef, Start};
 use crate::sadb::{
-    Direction, FlowAction, KernelEvent, Level, PolicyEntry, Prefix, Protocol, Reply, Request, RequestId, SaId,
+    Direction, FlowAction, KernelEvent, KernelNotice, Level, PolicyEntry, Prefix, Protocol, Reply, Request,
+    RequestId, SaId,
 };
-use crate::time::Now;
+use crate::time::{Instant, Now};
+
+/// How long the same notice of the kernel is not told again.
+const NOTICE_SPACING: Duration = Duration::from_secs(30);
 
 impl Endpoint {
     /// The kernel said something.
@@ -26,9 +31,20 @@ impl Endpoint {
             KernelEvent::Policies(list) => {
                 self.kernel_connections = list.iter().filter_map(connection).map(Arc::new).collect();
             }
-            KernelEvent::Notice(notice) => self.core.out.event(Event::Notice(notice)),
+            KernelEvent::Notice(notice) => self.notice(now, notice),
         }
         self.check_drained();
+    }
+
+    /// A way that is lost may be tried again every second: the same notice is told once in a while.
+    fn notice(&mut self, now: Now, notice: KernelNotice) {
+        self.count("notices of the kernel");
+        let is_recent = |at: &Instant| now.mono.saturating_since(*at) < NOTICE_SPACING;
+        if self.last_notice.as_ref().is_some_and(|(last, at)| *last == notice && is_recent(at)) {
+            return;
+        }
+        self.last_notice = Some((notice.clone(), now.mono));
+        self.core.out.event(Event::Notice(notice));
     }
 
     fn reply(&mut self, now: Now, id: RequestId, result: Result<Reply, crate::sadb::KernelError>) {

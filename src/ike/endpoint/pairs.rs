@@ -50,10 +50,13 @@ impl Endpoint {
         }
     }
 
-    /// The other pairs for the same traffic with the same peer.
-    fn others(&self, pair: &Pair) -> impl Iterator<Item = &Pair> {
+    /// The other pairs for the same traffic with the same peer, which may share its address with others behind a NAT.
+    fn others<'a>(&'a self, pair: &'a Pair) -> impl Iterator<Item = &'a Pair> {
         let (id, selector, remote) = (pair.id, pair.selector, pair.outbound.dst);
-        self.pairs.values().filter(move |p| p.id != id && p.selector == selector && p.outbound.dst == remote)
+        self.pairs
+            .values()
+            .filter(move |p| p.id != id && p.selector == selector && p.outbound.dst == remote)
+            .filter(move |p| p.peer_id.is_same(&pair.peer_id))
     }
 
     /// Begins to send with a new pair, and has the old one go.
@@ -87,6 +90,9 @@ impl Endpoint {
         if matches!(pair.stage, PairStage::Mature | PairStage::Rekeying) {
             pair.stage = PairStage::Replaced;
         }
+        // It may have waited for its turn itself.
+        pair.replaces = None;
+        self.core.out.timers.clear(Timer::PairSwitch(id));
         self.core.out.timers.clear(Timer::PairRekey(id));
         if std::mem::take(&mut pair.has_outbound) {
             self.core.out.request(RequestOwner::Cleanup, Request::Delete(pair.outbound));
@@ -138,7 +144,7 @@ impl Endpoint {
     }
 
     /// A newer pair for the same traffic with the same peer.
-    fn newer_pair(&self, pair: &Pair) -> Option<&Pair> {
+    fn newer_pair<'a>(&'a self, pair: &'a Pair) -> Option<&'a Pair> {
         let is_newer =
             |p: &&Pair| p.id > pair.id && matches!(p.stage, PairStage::Mature | PairStage::Rekeying);
         self.others(pair).find(is_newer)

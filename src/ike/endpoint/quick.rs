@@ -150,6 +150,7 @@ impl Endpoint {
         sa.dead_peer.heard(now.mono);
         let before = common.addresses.remote.ip();
         common.follow(received.meta);
+        let nat = common.nat.unwrap_or_default();
         let quick = Common {
             id: QuickId(number),
             phase1: common.reference(),
@@ -164,12 +165,9 @@ impl Endpoint {
                 Prefix::host(common.addresses.local.ip()),
                 Prefix::host(common.addresses.remote.ip()),
             ),
-            encapsulation: Encapsulation {
-                protocol: Protocol::Esp,
-                mode: Mode::Tunnel,
-                udp: common.nat.is_some_and(Nat::found),
-            },
+            encapsulation: Encapsulation { protocol: Protocol::Esp, mode: Mode::Tunnel, udp: nat.found() },
             reqid: 0,
+            original: None,
             exchange: Exchange::default(),
             iv: opened.next_iv.clone(),
             acquire: None,
@@ -179,7 +177,7 @@ impl Endpoint {
         };
         let after = common.addresses.remote.ip();
         self.moved(id, before, after);
-        let agreed = self.agree(now, quick, opened);
+        let agreed = self.agree(now, quick, nat, opened);
         match agreed {
             Ok((mut common, request)) => {
                 common.exchange.answers(received.digest.clone());
@@ -208,6 +206,7 @@ impl Endpoint {
         &mut self,
         now: Now,
         common: Common,
+        nat: Nat,
         opened: phase2::Opened,
     ) -> Result<(Common, PeerRequest), Box<(Phase2Ref, Why)>> {
         let mut common = common;
@@ -218,18 +217,23 @@ impl Endpoint {
         if let Some((ci, cr)) = &opened.ids {
             common.selector = peer_selector(ci, cr).map_err(|why| Box::new((common.reference(), why)))?;
         }
+        common.learn_originals(opened.originals);
         let remote = common.route.0.remote.ip();
-        let Some(connection) = self.connection_for(&common.selector, remote) else {
+        let Some((connection, selector)) = self.connection_of(&common, nat) else {
             let nearest = self.nearest_connection(&common.selector, remote);
             return Err(Box::new((
                 common.reference(),
                 Why::NoConnection { selector: common.selector, nearest },
             )));
         };
+        common.selector = selector;
         common.encapsulation.protocol = connection.protocol;
         common.encapsulation.mode = connection.mode;
         common.reqid = connection.reqid;
         common.connection = Some(Arc::clone(connection));
+        if !common.encapsulation.is_possible() {
+            return Err(Box::new((common.reference(), Why::AhThroughNat)));
+        }
         let Some(policy) = self.core.policy.phase2_for(&common.selector, &common.phase1.policy.name) else {
             return Err(Box::new((common.reference(), Why::NoPhase2Policy(common.selector))));
         };
@@ -257,6 +261,27 @@ impl Endpoint {
     fn is_taken(&self, protocol: Protocol, dst: IpAddr, spi: Spi) -> bool {
         self.by_sa.contains_key(&SaId { protocol, dst, spi })
             || self.quick.values().any(|q| q.state.outbound() == Some(SaId { protocol, dst, spi }))
+    }
+
+    /// The connection that a peer's request falls under, and its traffic as we know it. In transport mode a host behind
+    /// a NAT names itself by an address that is not seen here, and us by one that we may not have: what is meant are
+    /// the two hosts (RFC 3947 section 5.2).
+    fn connection_of(&self, common: &Common, nat: Nat) -> Option<(&Arc<Connection>, Selector)> {
+        let asked = common.selector;
+        let (local, remote) = (common.route.0.local.ip(), common.route.0.remote.ip());
+        if let Some(connection) = self.connection_for(&asked, remote) {
+            return Some((connection, asked));
+        }
+        let seen = |is_behind: bool, named: Prefix, address| {
+            if is_behind && named.is_host() { Prefix::host(address) } else { named }
+        };
+        let meant = Selector {
+            local: seen(nat.local, asked.local, local),
+            remote: seen(nat.remote, asked.remote, remote),
+            ..asked
+        };
+        let connection = self.connection_for(&meant, remote).filter(|c| c.mode == Mode::Transport)?;
+        Some((connection, meant))
     }
 
     /// The connection for exactly this traffic with this peer: of the configuration, else of the kernel's policies.

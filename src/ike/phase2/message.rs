@@ -14,12 +14,13 @@ use crate::ike::keys::{self, KeyMatInput};
 use crate::ike::phase1::Keys;
 use crate::ike::proof::verify_hash;
 use crate::ike::proposal::phase2::{Phase2Algorithms, protocol_number};
-use crate::sadb::{Inbound, Lifetime, Outbound, SaKeys, SaPair, SaParams, Spi};
+use crate::sadb::{Endpoints, Inbound, Lifetime, Outbound, SaKeys, SaPair, SaParams, Spi};
 use crate::wire::codec::WireError;
 use crate::wire::header::MessageId;
 use crate::wire::message::{ChainBuilder, PayloadChain, RawPayload, Trailing};
-use crate::wire::payload::{Identification, KeyExchange, Nonce, SecurityAssociation};
+use crate::wire::payload::{Identification, KeyExchange, NatOa, Nonce, SecurityAssociation};
 use crate::wire::registry::PayloadType;
+use std::net::IpAddr;
 use std::num::NonZeroU64;
 use std::time::Duration;
 
@@ -36,6 +37,8 @@ pub(super) struct Contents {
     pub(super) public: Option<Vec<u8>>,
     /// IDci and IDcr.
     pub(super) ids: Option<(Identification, Identification)>,
+    /// NAT-OAi and NAT-OAr: the initiator's and the responder's address as the sender knows them.
+    pub(super) originals: Option<(IpAddr, IpAddr)>,
     /// A lifetime in seconds from a RESPONDER-LIFETIME notify.
     pub(super) responder_seconds: Option<u32>,
 }
@@ -75,6 +78,7 @@ pub(super) fn contents(first: PayloadType, plain: &[u8]) -> Result<Contents, Rej
         nonce: Nonce::parse(nonce.body, nonce.offset)?.0,
         public,
         ids: ids(&chain)?,
+        originals: originals(&chain)?,
         responder_seconds: super::super::informational::responder_lifetime(&chain),
     })
 }
@@ -86,6 +90,16 @@ fn ids(chain: &PayloadChain<'_>) -> Result<Option<(Identification, Identificatio
         [] => Ok(None),
         [ci, cr] => Ok(Some((parse(ci)?, parse(cr)?))),
         _ => Err(Why::MissingPayload(PayloadType::ID).into()),
+    }
+}
+
+/// Both addresses, or nothing: RFC 3947 section 5.2 demands both.
+fn originals(chain: &PayloadChain<'_>) -> Result<Option<(IpAddr, IpAddr)>, Reject> {
+    let parse = |raw: &RawPayload<'_>| NatOa::parse(raw.body, raw.offset).map(|oa| oa.address);
+    let found: Vec<_> = chain.of(PayloadType::NAT_OA).collect();
+    match found[..] {
+        [initiator, responder] => Ok(Some((parse(initiator)?, parse(responder)?))),
+        _ => Ok(None),
     }
 }
 
@@ -104,9 +118,10 @@ pub(super) fn hash_3(keys: &Keys, id: MessageId, ni_b: &[u8], nr_b: &[u8]) -> Ve
     keys::hash_3(keys.hash, &keys.skeyid, id, ni_b, nr_b)
 }
 
-/// SA, NONCE, `[KE]`, IDci, IDcr, in this order; `ids` as they go on the wire.
+/// SA, NONCE, `[KE]`, IDci, IDcr, `[NAT-OAi, NAT-OAr]`, in this order; `ids` as they go on the wire.
 pub(super) fn push(
     chain: &mut ChainBuilder,
+    common: &Common,
     sa: &SecurityAssociation,
     nonce: &[u8],
     public: Option<&[u8]>,
@@ -118,6 +133,14 @@ pub(super) fn push(
     }
     if let Some((ci, cr)) = ids {
         chain.push(ci).push(cr);
+    }
+    if common.encapsulation.has_originals() {
+        let Endpoints { local, remote } = common.endpoints();
+        let (initiator, responder) = match common.role {
+            Role::Initiator => (local, remote),
+            Role::Responder => (remote, local),
+        };
+        chain.push(&NatOa { address: initiator }).push(&NatOa { address: responder });
     }
 }
 

@@ -92,6 +92,7 @@ impl Pair {
             message_id: self.message_id,
             connection: self.connection.clone(),
             selector: self.selector,
+            encapsulation: self.algorithms.encapsulation,
             role: self.role,
         }
     }

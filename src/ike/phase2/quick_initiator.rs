@@ -79,11 +79,11 @@ fn send_offer(common: &mut Common, spi: (Protocol, Spi), pfs: Option<Pfs>, ctx: 
         let ids = message::our_ids(common);
         let public = pfs.as_ref().map(|p| p.public.as_slice());
         let mut rest = ChainBuilder::new();
-        message::push(&mut rest, &sa, &ni_b, public, Some(&ids));
+        message::push(&mut rest, common, &sa, &ni_b, public, Some(&ids));
         let hash = message::hash_1(&common.keys, common.message_id, rest.as_slice());
         let mut chain = ChainBuilder::new();
         chain.push_raw(PayloadType::HASH, &hash);
-        message::push(&mut chain, &sa, &ni_b, public, Some(&ids));
+        message::push(&mut chain, common, &sa, &ni_b, public, Some(&ids));
         common.send(ctx, chain.finish(), true)?;
         Ok(ni_b)
     });
@@ -153,7 +153,8 @@ impl ExpectReply {
         common.exchange.answers(received.digest.clone());
         common.exchange.forget_sent();
         common.iv = accepted.next_iv;
-        let Contents { nonce: nr_b, public, responder_seconds, .. } = accepted.contents;
+        let Contents { nonce: nr_b, public, responder_seconds, originals, .. } = accepted.contents;
+        common.learn_originals(originals);
         let Selection2 { mut algorithms, peer_spi, .. } = accepted.selection;
         common.event(ctx, Phase2Event::Chosen(algorithms.chosen()));
         if let Some(seconds) = responder_seconds.filter(|s| *s > 0 && *s < algorithms.seconds) {

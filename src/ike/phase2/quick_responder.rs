@@ -19,12 +19,14 @@ use crate::sadb::{Protocol, Request as KernelRequest, SaPair, Spi};
 use crate::wire::message::ChainBuilder;
 use crate::wire::payload::Identification;
 use crate::wire::registry::PayloadType;
+use std::net::IpAddr;
 
 /// Message 1, proved by HASH(1) and read; the endpoint looks for the connection it is about.
 #[derive(Debug)]
 pub(in crate::ike) struct Opened {
     pub(in crate::ike) sa: crate::wire::payload::SecurityAssociation,
     pub(in crate::ike) ids: Option<(Identification, Identification)>,
+    pub(in crate::ike) originals: Option<(IpAddr, IpAddr)>,
     pub(in crate::ike) next_iv: Iv,
     ni_b: Vec<u8>,
     public: Option<Vec<u8>>,
@@ -47,8 +49,8 @@ impl Request {
         let hash = |rest: &[u8]| message::hash_1(keys, id, rest);
         let (plain, next_iv) = message::open(keys, &sa.first_iv(id), received, "HASH(1)", hash)?;
         let contents = message::contents(received.header.next_payload, &plain)?;
-        let message::Contents { sa, nonce: ni_b, public, ids, .. } = contents;
-        Ok(Opened { sa, ids, next_iv, ni_b, public })
+        let message::Contents { sa, nonce: ni_b, public, ids, originals, .. } = contents;
+        Ok(Opened { sa, ids, originals, next_iv, ni_b, public })
     }
 
     /// Agrees to message 1 with the chosen transform.
@@ -192,25 +194,25 @@ impl AwaitInstall {
         self.agreed.spi()
     }
 
-    /// Sends message 2: HASH(2), SA, Nr, `[KE]`, IDci, IDcr, `[RESPONDER-LIFETIME]`.
+    /// Sends message 2: HASH(2), SA, Nr, `[KE]`, IDci, IDcr, `[NAT-OAi, NAT-OAr]`, `[RESPONDER-LIFETIME]`.
     pub(super) fn done(self, common: &mut Common, ctx: &mut Context<'_>) -> Next {
         let Agreed { selection, spi, ids, ni_b, nr_b } = &self.agreed;
         let sa = proposal::answer(selection, *spi);
         let lifetime = selection.claim_seconds.map(|seconds| {
             informational::emit_responder_lifetime(common.encapsulation.protocol, *spi, seconds)
         });
-        let push = |chain: &mut ChainBuilder| {
-            message::push(chain, &sa, nr_b, self.public.as_deref(), ids.as_ref());
+        let push = |chain: &mut ChainBuilder, common: &Common| {
+            message::push(chain, common, &sa, nr_b, self.public.as_deref(), ids.as_ref());
             if let Some(notify) = &lifetime {
                 chain.push(notify);
             }
         };
         let mut rest = ChainBuilder::new();
-        push(&mut rest);
+        push(&mut rest, common);
         let hash = message::hash_2(&common.keys, common.message_id, ni_b, rest.as_slice());
         let mut chain = ChainBuilder::new();
         chain.push_raw(PayloadType::HASH, &hash);
-        push(&mut chain);
+        push(&mut chain, common);
         if let Err(why) = common.send(ctx, chain.finish(), true) {
             super::release(common, &State::ResponderAwaitInstall(self), ctx);
             return Next::Abort(why);

@@ -25,6 +25,17 @@ pub struct Encapsulation {
 }
 
 impl Encapsulation {
+    /// Whether it can work at all: there is no AH in UDP (RFC 3948 is for ESP).
+    pub(in crate::ike) fn is_possible(self) -> bool {
+        !(self.udp && self.protocol == Protocol::Ah)
+    }
+
+    /// Whether both ends tell each other their addresses (NAT-OA, RFC 3947 section 5.2): behind a NAT, packets in
+    /// transport mode come out with checksums over other addresses than they bear.
+    pub(in crate::ike) fn has_originals(self) -> bool {
+        self.udp && self.mode == Mode::Transport
+    }
+
     /// Its number on the wire (RFC 3947 section 5.1).
     const fn number(self) -> EncapsulationMode {
         match (self.mode, self.udp) {

@@ -11,15 +11,14 @@ use std::net::IpAddr;
 use std::ops::RangeInclusive;
 
 use super::body::{Association, SpiRange};
-use super::extension::{Address, AddressRole, Extension};
+use super::extension::Extension;
 use super::message::Message;
 use super::native::Network;
 use super::numbers::{Dialect, MessageType, SaType};
+use super::parts::{Address, AddressRole};
 use super::sockaddr::SocketAddress;
+use super::values::ANY_PROTOCOL;
 use crate::sadb::{Direction, Endpoints, FlowPolicy, KernelError, Mode, Protocol, SaId, SaParams};
-
-/// What KAME takes for any upper-layer protocol (`IPSEC_ULPROTO_ANY`).
-const ANY_PROTOCOL: u8 = 255;
 
 impl Dialect {
     /// Asks for the algorithms of a protocol, and for its `ACQUIRE` and `EXPIRE` from now on.
@@ -60,7 +59,7 @@ impl Dialect {
         self.install(MessageType::Add, sa, direction)
     }
 
-    /// Removes an SA. FreeBSD wants the right source as well.
+    /// Removes an SA. KAME wants the right source as well; for OpenBSD it may be the unspecified address.
     pub fn delete(self, sa: SaId, src: IpAddr) -> Result<Message, KernelError> {
         Ok(self.naming(MessageType::Delete, sa, src))
     }
@@ -163,8 +162,13 @@ impl Dialect {
     fn naming(self, kind: MessageType, sa: SaId, src: IpAddr) -> Message {
         Message::new(kind, SaType::of(sa.protocol))
             .with(Extension::Sa(Association { spi: Network(sa.spi.value()), ..Association::default() }))
-            .with(self.sa_address(AddressRole::Src, src))
+            .with_all(self.sa_source(src))
             .with(self.sa_address(AddressRole::Dst, sa.dst))
+    }
+
+    /// The outer source of an SA. OpenBSD does without one that is not known.
+    fn sa_source(self, ip: IpAddr) -> Option<Extension> {
+        (self.is_kame() || !ip.is_unspecified()).then(|| self.sa_address(AddressRole::Src, ip))
     }
 
     /// An outer address of an SA: on KAME with a full prefix and any protocol, as setkey and racoon send it. The port is

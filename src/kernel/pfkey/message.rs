@@ -9,11 +9,10 @@ use std::collections::BTreeSet;
 use super::body::ProtocolBody;
 use super::body::{Association, KameMode, LifetimeBody};
 use super::error::PfKeyError;
-use super::extension::{
-    Address, AddressRole, End, Extension, HEAD_LEN, Identity, LifetimeKind, ProtocolRole,
-};
+use super::extension::{Extension, HEAD_LEN};
 use super::native::Field;
 use super::numbers::{Dialect, MessageType, SaType};
+use super::parts::{Address, AddressRole, End, Identity, LifetimeKind, ProtocolRole};
 use super::policy::KamePolicy;
 use crate::crypto::secret::Secret;
 use crate::wire::codec::{Reader, Writer};

@@ -2,8 +2,9 @@
 
 use std::fmt;
 
-use super::extension::{AlgorithmKind, Extension, Proposal};
+use super::extension::Extension;
 use super::message::{Header, Message};
+use super::parts::{AlgorithmKind, Proposal};
 use super::policy::{IpsecRequest, KamePolicy};
 
 impl fmt::Display for Message {

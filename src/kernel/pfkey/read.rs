@@ -9,9 +9,11 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::algorithms::OPENBSD_CIPHERS;
 use super::error::PfKeyError;
-use super::extension::{AddressRole, AlgorithmKind, End, Extension, Identity, LifetimeKind};
+use super::extension::Extension;
 use super::message::Message;
 use super::numbers::Dialect;
+use super::parts::{AddressRole, AlgorithmKind, End, Identity, LifetimeKind};
+use super::values::{IDENTITY_ASN1_DN, IDENTITY_FQDN, IDENTITY_PREFIX, IDENTITY_USER_FQDN, mode_of};
 use crate::crypto::alg::{CipherAlgorithm, HashAlgorithm};
 use crate::sadb::{
     AuthSpec, Compression, Direction, Mode, Prefix, Protocol, SaId, SadbIdentity, Selector, Spi,
@@ -158,13 +160,13 @@ impl Dialect {
     fn identity(self, identity: &Identity) -> Option<SadbIdentity> {
         let text = str::from_utf8(identity.text()).ok()?;
         match identity.kind {
-            1 => {
+            IDENTITY_PREFIX => {
                 let (address, len) = text.split_once('/')?;
                 Prefix::new(address.parse().ok()?, len.parse().ok()?).map(SadbIdentity::Prefix)
             }
-            2 => Some(SadbIdentity::Fqdn(text.to_owned())),
-            3 => Some(SadbIdentity::UserFqdn(text.to_owned())),
-            4 if self == Self::OpenBsd => Some(SadbIdentity::Asn1Dn(text.to_owned())),
+            IDENTITY_FQDN => Some(SadbIdentity::Fqdn(text.to_owned())),
+            IDENTITY_USER_FQDN => Some(SadbIdentity::UserFqdn(text.to_owned())),
+            IDENTITY_ASN1_DN if self == Self::OpenBsd => Some(SadbIdentity::Asn1Dn(text.to_owned())),
             _ => None,
         }
     }
@@ -191,14 +193,6 @@ fn protocol_of(message: &Message) -> Result<Protocol, PfKeyError> {
 
 fn ip_of(message: &Message, role: AddressRole) -> Option<IpAddr> {
     message.address(role).and_then(|address| address.socket.ip())
-}
-
-const fn mode_of(number: u8) -> Option<Mode> {
-    match number {
-        1 => Some(Mode::Transport),
-        2 => Some(Mode::Tunnel),
-        _ => None,
-    }
 }
 
 /// What stands for an address that is not known, of the same family.

@@ -23,7 +23,7 @@ const FIRST_REQID: u32 = 16_384;
 /// Which of several policies for a packet is taken.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum PolicyOrder {
-    /// The one that was added first, as in a KAME SPD.
+    /// The one with the lowest priority number, and of these the one that was added first, as in a KAME SPD.
     #[default]
     FirstAdded,
     /// The one with the longest prefixes, then with protocol and ports, as among OpenBSD's flows.
@@ -101,11 +101,14 @@ impl Spd {
         };
         self.next_id = self.next_id.wrapping_add(1).max(1);
         match place.and_then(|at| self.rows.get_mut(at)) {
-            Some(old) => {
+            Some(old) if old.policy.rank() == policy.rank() => {
                 self.held -= old.held.len();
                 *old = row;
             }
-            None => self.rows.insert(self.place_for(&policy.selector), row),
+            _ => {
+                self.remove(&policy.selector, policy.direction);
+                self.rows.insert(self.place_for(&policy), row);
+            }
         }
         true
     }
@@ -219,14 +222,12 @@ impl Spd {
         self.rows.iter().position(|row| row.policy.direction == direction && row.policy.selector == *selector)
     }
 
-    fn place_for(&self, selector: &Selector) -> usize {
-        let behind = match self.order {
-            PolicyOrder::FirstAdded => None,
-            PolicyOrder::MostSpecific => {
-                self.rows.iter().position(|row| weight(&row.policy.selector) < weight(selector))
-            }
+    fn place_for(&self, policy: &FlowPolicy) -> usize {
+        let is_behind = |row: &PolicyRow| match self.order {
+            PolicyOrder::FirstAdded => row.policy.rank() > policy.rank(),
+            PolicyOrder::MostSpecific => weight(&row.policy.selector) < weight(&policy.selector),
         };
-        behind.unwrap_or(self.rows.len())
+        self.rows.iter().position(is_behind).unwrap_or(self.rows.len())
     }
 }
 

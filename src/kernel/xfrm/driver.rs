@@ -206,7 +206,7 @@ impl Driver {
     }
 
     fn remember(&mut self, params: SaParams, half: Half) {
-        self.ours.sas.insert(params.id(), OurSa { params, half });
+        self.ours.sas.insert(params.id(), OurSa::new(params, half));
     }
 
     async fn install_policy(&mut self, policy: FlowPolicy) -> Result<(), KernelError> {

@@ -1,7 +1,8 @@
 //! The structures of linux/xfrm.h as octets. None of them may ever change: they are the interface of the kernel.
 //!
 //! Addresses, SPIs and ports are in network order, everything else is in the machine's. Each structure is filled up to
-//! a multiple of its largest member.
+//! a multiple of its largest member, which is 8 octets as on every 64-bit machine; of the 32-bit ones, i386 has 4 and is
+//! not served.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;

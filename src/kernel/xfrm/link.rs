@@ -15,8 +15,9 @@ use crate::wire::codec::{Reader, WireError};
 /// The number of XFRM among the protocols of netlink.
 pub(super) const NETLINK_XFRM: i32 = 6;
 
-/// How long an answer may take. The kernel gives it before sending returns, so a missing one has been lost.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long an answer may take. The kernel gives it before sending returns, so a missing one has been lost; but sending
+/// takes its time when a module has to be loaded.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A socket for requests, of which one at a time is under way.
 #[derive(Debug)]

@@ -7,7 +7,7 @@ use super::policy::{self, Table};
 use super::sa::Half;
 use crate::sadb::{
     AcquireId, Direction, FlowAction, FlowPolicy, Level, PolicyEntry, Protocol, SaId, SaParams, SadbEntry,
-    Selector,
+    SadbIdentity, Selector, UdpEncapsulation,
 };
 
 /// The first request id that is picked here: above those that setkey lets an operator write.
@@ -17,11 +17,20 @@ const FIRST_REQID: u32 = 0x4000;
 /// when this is full is dropped, and the kernel says it again later.
 const MAX_WISHES: usize = 4096;
 
-/// An SA that is in the kernel.
+/// An SA that is in the kernel: what the kernel does not keep of it. The keys are not kept here.
 #[derive(Clone, Debug)]
 pub(super) struct OurSa {
-    pub(super) params: SaParams,
     pub(super) half: Half,
+    selector: Selector,
+    ids: Option<(SadbIdentity, SadbIdentity)>,
+    encapsulation: Option<UdpEncapsulation>,
+}
+
+impl OurSa {
+    pub(super) fn new(params: SaParams, half: Half) -> Self {
+        let SaParams { selector, ids, encapsulation, .. } = params;
+        Self { half, selector, ids, encapsulation }
+    }
 }
 
 /// An outbound half that waits until it may be used.
@@ -87,9 +96,9 @@ impl Ours {
     /// Adds to an entry of a dump what the kernel does not keep.
     pub(super) fn complete(&self, mut entry: SadbEntry) -> SadbEntry {
         if let Some(ours) = self.sas.get(&entry.sa.id()) {
-            entry.sa.selector = ours.params.selector;
-            entry.sa.ids.clone_from(&ours.params.ids);
-            entry.sa.encapsulation = ours.params.encapsulation;
+            entry.sa.selector = ours.selector;
+            entry.sa.ids.clone_from(&ours.ids);
+            entry.sa.encapsulation = ours.encapsulation;
         }
         entry
     }

@@ -7,7 +7,7 @@ use super::layout::{
 };
 use super::netlink::{Attributes, Request, native_u16, native_u32};
 use crate::sadb::{
-    Direction, Endpoints, FlowAction, FlowPolicy, KernelError, Level, Lifetime, Mode, PolicyEntry,
+    Direction, Endpoints, FlowAction, FlowPolicy, KernelError, Level, Lifetime, Mode, PolicyEntry, Protocol,
     SecurityRule,
 };
 use crate::time::UnixTime;
@@ -150,13 +150,15 @@ fn put_template(out: &mut Vec<u8>, rule: &SecurityRule, direction: Direction, fa
         Some((src, _)) => put_address(out, src),
         None => out.extend([0; 16]),
     }
-    let (reqid, optional) = match rule.level {
-        Level::Use => (0, 1),
-        Level::Require => (0, 0),
-        Level::Unique(reqid) => (reqid, 0),
+    let reqid = match rule.level {
+        Level::Use | Level::Require => 0,
+        Level::Unique(reqid) => reqid,
     };
+    // A packet that does not get smaller comes as it is (RFC 3173 section 2.2), so the receiver cannot insist.
+    let may_be_plain = rule.protocol == Protocol::IpComp && direction == Direction::In;
+    let is_optional = rule.level == Level::Use || may_be_plain;
     out.extend(reqid.to_ne_bytes());
-    out.extend([mode_number(rule.mode), 0, optional, 0]);
+    out.extend([mode_number(rule.mode), 0, u8::from(is_optional), 0]);
     out.extend([0xff; 12]);
 }
 

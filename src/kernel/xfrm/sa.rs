@@ -85,7 +85,8 @@ pub(super) fn reserve_spi(wanted: &Reservation) -> Request {
         put_no_selector(out);
         RawId::put(out, Some(local), 0, wanted.protocol);
         put_address(out, remote);
-        put_lifetimes(out, Lifetime::default(), Lifetime::default());
+        // Lifetimes: the kernel gives it its own.
+        out.extend([0; 64]);
         put_tail(out, wanted.sequence, wanted.reqid, family_of(local), wanted.mode, (0, 0));
         out.extend(min.to_ne_bytes());
         out.extend(max.to_ne_bytes());

@@ -120,11 +120,12 @@ fn levels_of_proposal_check_reach_the_quick_modes() {
 
 #[test]
 fn a_policy_may_want_ah() {
-    let setkey = "spdadd 10.99.0.1 10.99.0.2 any -P out ipsec ah/transport//unique:7;";
+    let setkey = "spdadd 10.99.0.1 10.99.0.2 any -P out prio high + 5 ipsec ah/transport//unique:7;";
     let policy = policy(&case("racoon/tutorial.conf"), Some(setkey), &NoFiles);
     let [connection] = policy.connections.as_slice() else { panic!("{policy:?}") };
     assert_eq!((connection.protocol, connection.mode), (Protocol::Ah, Mode::Transport));
     assert_eq!((connection.reqid, connection.remote), (7, Some(address("10.99.0.2"))));
+    assert_eq!(policy.flows[0].priority, 0x3fff_fffb, "in the kernel's number");
     let FlowAction::Protect(rules) = &policy.flows[0].action else { panic!("{policy:?}") };
     assert_eq!((rules[0].protocol, rules[0].level), (Protocol::Ah, Level::Unique(7)));
 }

@@ -1,12 +1,12 @@
 //! Requests made from values written here: what each kernel's rules demand, and the recorded octets.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::num::NonZeroU64;
 use std::time::Duration;
 
 use coati::crypto::alg::{CipherAlgorithm, HashAlgorithm};
 use coati::crypto::secret::Secret;
-use coati::kernel::pfkey::{Dialect, Extension, ExtensionType, KeyUse, Message, MessageType};
+use coati::kernel::pfkey::{AddressRole, Dialect, Extension, ExtensionType, KeyUse, Message, MessageType};
 use coati::sadb::*;
 
 use super::recordings::all;
@@ -395,4 +395,23 @@ fn openbsd_keeps_its_flows_when_the_sas_are_flushed() {
     };
     assert_eq!(types(Dialect::FreeBsd), [None]);
     assert_eq!(types(Dialect::OpenBsd), [Some(Protocol::Esp), Some(Protocol::Ah), Some(Protocol::IpComp)]);
+}
+
+#[test]
+fn linux_is_told_when_a_tunnel_is_for_the_other_family() {
+    let six = |last| IpAddr::V6(Ipv6Addr::new(0xfd99, 0, 0, 0, 0, 0, 0, last));
+    let four_in_six = SaParams { src: six(2), dst: six(1), ..portable() };
+    let proxy = |dialect: Dialect, sa: &SaParams| {
+        let message = dialect.add(sa, Direction::Out).unwrap();
+        message.extensions.iter().find_map(|extension| match extension {
+            Extension::Address(AddressRole::Proxy, address) => {
+                Some((address.socket.ip(), address.prefix_len))
+            }
+            _ => None,
+        })
+    };
+    let any = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+    assert_eq!(proxy(Dialect::Linux, &four_in_six), Some((Some(any), 0)));
+    assert_eq!(proxy(Dialect::Linux, &portable()), None);
+    assert_eq!(proxy(Dialect::FreeBsd, &four_in_six), None);
 }

@@ -20,8 +20,10 @@ fn section() -> String {
     let mut text = String::new();
     let mut line = |args: std::fmt::Arguments<'_>| text.write_fmt(args).unwrap();
     line(format_args!(
-        "{messages} kernel messages are read and written again octet for octet. {requests} requests are built again from the SA \
-         or policy\nthat they say, and compared with what the kernel took or refused.\n\n"
+        "{messages} kernel messages are read and written again octet for octet. {requests} requests are built again \
+         from the SA or policy\nthat they say. What a kernel took is built with the same octets, with differences that have \
+         a name, or is never sent; what it\nrefused cannot be read, is never sent, has a fault that ours does not have, or \
+         met a state of the kernel. Nothing else occurs.\n\n"
     ));
     line(format_args!(
         "| recording | kernel messages | requests | taken: same octets | named difference | never sent "

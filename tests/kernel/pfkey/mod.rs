@@ -5,6 +5,7 @@ mod builders;
 mod corpus;
 mod differences;
 mod document;
+mod linux;
 mod properties;
 mod readers;
 mod recordings;

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::num::NonZeroU64;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use coati::crypto::alg::{CipherAlgorithm, HashAlgorithm};
@@ -17,24 +18,25 @@ use proptest::sample::select;
 use super::recordings::all;
 
 /// Everything recorded in either direction, with its dialect.
-fn recorded() -> Vec<(Dialect, Vec<u8>)> {
+static RECORDED: LazyLock<Vec<(Dialect, Vec<u8>)>> = LazyLock::new(|| {
     let both = |recording: super::recordings::Recording| {
         let requests = recording.exchanges.into_iter().map(|exchange| exchange.request.bytes);
         let messages = recording.messages.into_iter().map(|line| line.bytes);
         requests.chain(messages).map(|bytes| (recording.dialect, bytes)).collect::<Vec<_>>()
     };
     all().into_iter().flat_map(both).collect()
-}
+});
 
 #[test]
 fn a_message_that_is_cut_off_is_refused_at_every_length() {
-    for (dialect, bytes) in recorded() {
+    for (dialect, bytes) in RECORDED.iter() {
+        let dialect = *dialect;
         for len in 0..bytes.len() {
             assert!(Message::parse(dialect, &bytes[..len]).is_err(), "{dialect} {len} of {bytes:?}");
         }
         let longer = [&bytes[..], &[0; 8]].concat();
         // (Some of the malformed requests are too short for their own length.)
-        assert!(Message::parse(dialect, &longer).is_err() || Message::parse(dialect, &bytes).is_err());
+        assert!(Message::parse(dialect, &longer).is_err() || Message::parse(dialect, bytes).is_err());
     }
 }
 
@@ -103,7 +105,7 @@ proptest! {
         which in any::<prop::sample::Index>(),
         damage in vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
     ) {
-        let (_, mut bytes) = which.get(&recorded()).clone();
+        let (_, mut bytes) = which.get(&RECORDED).clone();
         for (at, value) in damage {
             *at.get_mut(&mut bytes) = value;
         }

@@ -1,16 +1,18 @@
 //! Policies of KAME: FreeBSD and Linux.
 
 use super::super::body::KameMode;
-use super::super::extension::{AddressRole, Extension};
+use super::super::extension::Extension;
 use super::super::message::Message;
 use super::super::numbers::{Dialect, MessageType, SaType};
+use super::super::parts::AddressRole;
 use super::super::policy::{IpsecRequest, KamePolicy};
 use super::super::sockaddr::SocketAddress;
-use super::sa::in_direction;
-use super::{ANY_PROTOCOL, address};
-use crate::sadb::{
-    Direction, FlowAction, FlowPolicy, KernelError, Level, Mode, Protocol, SecurityRule, Selector,
+use super::super::values::{
+    ANY_PROTOCOL, LEVEL_REQUIRE, LEVEL_UNIQUE, LEVEL_USE, POLICY_DISCARD, POLICY_IPSEC, POLICY_NONE,
+    direction_number, in_direction, ip_protocol, mode_number,
 };
+use super::address;
+use crate::sadb::{Direction, FlowAction, FlowPolicy, KernelError, Level, Mode, SecurityRule, Selector};
 
 /// `IPSEC_MANUAL_REQID_MAX`: a higher request id in a policy is replaced by one of the kernel's own, and then no SA of ours
 /// would fit it.
@@ -22,28 +24,6 @@ const DIRECTION_FORWARD: u8 = 3;
 /// The extension that says mode and request id of an SA.
 pub(super) fn sa2(mode: Mode, reqid: u32) -> Extension {
     Extension::Sa2(KameMode { mode: mode_number(mode), reqid, ..KameMode::default() })
-}
-
-const fn mode_number(mode: Mode) -> u8 {
-    match mode {
-        Mode::Transport => 1,
-        Mode::Tunnel => 2,
-    }
-}
-
-const fn direction_number(direction: Direction) -> u8 {
-    match direction {
-        Direction::In => 1,
-        Direction::Out => 2,
-    }
-}
-
-const fn protocol_number(protocol: Protocol) -> u16 {
-    match protocol {
-        Protocol::Esp => 50,
-        Protocol::Ah => 51,
-        Protocol::IpComp => 108,
-    }
 }
 
 impl Dialect {
@@ -92,9 +72,9 @@ impl Dialect {
 
 fn head(policy: &FlowPolicy, direction: u8) -> KamePolicy {
     let kind = match policy.action {
-        FlowAction::Discard => 0,
-        FlowAction::Bypass => 1,
-        FlowAction::Protect(_) => 2,
+        FlowAction::Discard => POLICY_DISCARD,
+        FlowAction::Bypass => POLICY_NONE,
+        FlowAction::Protect(_) => POLICY_IPSEC,
     };
     KamePolicy { kind, direction, ..KamePolicy::default() }
 }
@@ -114,12 +94,12 @@ fn with_selector(kind: MessageType, body: KamePolicy, policy: &FlowPolicy) -> Me
 
 fn request(rule: &SecurityRule, direction: Direction) -> Result<IpsecRequest, KernelError> {
     let (level, reqid) = match rule.level {
-        Level::Use => (1, 0),
-        Level::Require => (2, 0),
+        Level::Use => (LEVEL_USE, 0),
+        Level::Require => (LEVEL_REQUIRE, 0),
         Level::Unique(reqid) if reqid > HIGHEST_REQID => {
             return Err(KernelError::Unsupported("request id above 16383"));
         }
-        Level::Unique(reqid) => (3, reqid),
+        Level::Unique(reqid) => (LEVEL_UNIQUE, reqid),
     };
     let addresses = match (rule.mode, rule.endpoints) {
         (Mode::Tunnel, None) => return Err(KernelError::Unsupported("tunnel without ends")),
@@ -130,7 +110,7 @@ fn request(rule: &SecurityRule, direction: Direction) -> Result<IpsecRequest, Ke
         (Mode::Transport, _) => None,
     };
     Ok(IpsecRequest {
-        protocol: protocol_number(rule.protocol),
+        protocol: ip_protocol(rule.protocol),
         mode: mode_number(rule.mode),
         level,
         reqid,

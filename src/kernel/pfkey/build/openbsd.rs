@@ -1,30 +1,27 @@
 //! Flows, groups and the flags of OpenBSD.
 
-use std::net::IpAddr;
-
 use super::super::body::{Association, ProtocolBody};
-use super::super::extension::{AddressRole, Extension, ProtocolRole};
+use super::super::extension::Extension;
 use super::super::message::Message;
 use super::super::native::Network;
 use super::super::numbers::{Dialect, MessageType, SaType};
+use super::super::parts::{AddressRole, ProtocolRole};
 use super::super::sockaddr::SocketAddress;
+use super::super::values::{
+    FLAG_TUNNEL, FLAG_UDP_ENCAP, FLOW_BYPASS, FLOW_DENY, FLOW_REQUIRE, FLOW_USE, direction_number,
+    in_direction,
+};
 use super::address;
-use super::sa::{FLAG_TUNNEL, FLAG_UDP_ENCAP, identities, in_direction};
+use super::sa::identities;
 use crate::sadb::{
     Direction, FlowAction, FlowPolicy, KernelError, Level, Mode, Prefix, Protocol, SaId, SaParams,
     SecurityRule, Selector,
 };
 
-/// `SADB_X_FLOW_TYPE_*`.
-pub(in super::super) const FLOW_USE: u8 = 1;
-const FLOW_REQUIRE: u8 = 3;
-pub(in super::super) const FLOW_BYPASS: u8 = 4;
-pub(in super::super) const FLOW_DENY: u8 = 5;
-
 /// The flags of an SA.
-pub(super) fn sa_flags(sa: &SaParams) -> u32 {
-    let tunnel = if sa.mode == Mode::Tunnel { FLAG_TUNNEL } else { 0 };
-    let encapsulated = if sa.encapsulation.is_some() { FLAG_UDP_ENCAP } else { 0 };
+pub(super) const fn sa_flags(mode: Mode, encapsulated: bool) -> u32 {
+    let tunnel = if matches!(mode, Mode::Tunnel) { FLAG_TUNNEL } else { 0 };
+    let encapsulated = if encapsulated { FLAG_UDP_ENCAP } else { 0 };
     tunnel | encapsulated
 }
 
@@ -84,7 +81,7 @@ fn flow_satype(rule: Option<&SecurityRule>) -> SaType {
 }
 
 /// Who the SAs of a flow are between: the ends of the tunnel, in a bundle also for its part without one; else the two
-/// hosts.
+/// hosts. The unspecified address is none.
 fn gateways(rule: &SecurityRule, policy: &FlowPolicy) -> Result<Vec<Extension>, KernelError> {
     let FlowAction::Protect(rules) = &policy.action else { return Ok(Vec::new()) };
     let tunnel = rules.iter().find_map(|rule| rule.endpoints);
@@ -94,9 +91,9 @@ fn gateways(rule: &SecurityRule, policy: &FlowPolicy) -> Result<Vec<Extension>, 
     let host = |prefix: Prefix| prefix.is_host().then(|| prefix.address());
     let local = tunnel.map_or_else(|| host(policy.selector.local), |ends| Some(ends.local));
     let remote = tunnel.map_or_else(|| host(policy.selector.remote), |ends| Some(ends.remote));
-    let end = |role, ip: IpAddr| Dialect::OpenBsd.sa_address(role, ip);
-    let source = local.map(|ip| end(AddressRole::Src, ip));
-    Ok(source.into_iter().chain(remote.map(|ip| end(AddressRole::Dst, ip))).collect())
+    let source = local.and_then(|ip| Dialect::OpenBsd.sa_source(ip));
+    let destination = remote.map(|ip| Dialect::OpenBsd.sa_address(AddressRole::Dst, ip));
+    Ok(source.into_iter().chain(destination).collect())
 }
 
 /// What names a flow: its type, direction, protocol and selectors.
@@ -138,11 +135,4 @@ fn upper(number: u8) -> Extension {
 
 fn protocol(role: ProtocolRole, protocol: u8, direction: u8) -> Extension {
     Extension::Protocol(role, ProtocolBody { protocol, direction, ..ProtocolBody::default() })
-}
-
-const fn direction_number(direction: Direction) -> u8 {
-    match direction {
-        Direction::In => 1,
-        Direction::Out => 2,
-    }
 }

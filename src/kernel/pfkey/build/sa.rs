@@ -1,14 +1,20 @@
 //! `ADD` and `UPDATE`: an SA with its keys.
 
+use std::net::IpAddr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use super::super::algorithms::CIPHER_NULL;
 use super::super::body::{Association, LifetimeBody, NatPort, NatType, UdpPort};
-use super::super::extension::{AddressRole, End, Extension, Identity, Key, KeyUse, LifetimeKind};
+use super::super::extension::Extension;
 use super::super::message::Message;
 use super::super::native::Network;
 use super::super::numbers::{Dialect, MessageType, SaType};
+use super::super::parts::{AddressRole, End, Identity, Key, KeyUse, LifetimeKind};
 use super::super::sockaddr::SocketAddress;
+use super::super::values::{
+    ANY_PROTOCOL, IDENTITY_ASN1_DN, IDENTITY_FQDN, IDENTITY_PREFIX, IDENTITY_USER_FQDN, in_direction,
+};
 use super::{address, kame, openbsd};
 use crate::sadb::{
     CipherSpec, Direction, KernelError, Lifetime, Mode, Protocol, SaKeys, SaParams, SadbIdentity,
@@ -17,10 +23,6 @@ use crate::sadb::{
 
 /// `SADB_SASTATE_MATURE`; OpenBSD refuses any other in `ADD` and `UPDATE`.
 const MATURE: u8 = 1;
-/// `SADB_X_SAFLAGS_TUNNEL` (OpenBSD).
-pub(super) const FLAG_TUNNEL: u32 = 0x4;
-/// `SADB_X_SAFLAGS_UDPENCAP` (OpenBSD).
-pub(super) const FLAG_UDP_ENCAP: u32 = 0x200;
 /// `UDP_ENCAP_ESPINUDP`, RFC 3948's form.
 const ESP_IN_UDP: u8 = 2;
 /// The widest window that FreeBSD's octet of octets can say; a wider one has an extension of its own.
@@ -35,7 +37,9 @@ impl Dialect {
         direction: Direction,
     ) -> Result<Message, KernelError> {
         let (auth, encrypt) = self.algorithms(sa.protocol, &sa.keys)?;
-        let flags = if self.is_kame() { 0 } else { openbsd::sa_flags(sa) };
+        // ESP alone goes in UDP (RFC 3948); in a bundle the others are inside of it.
+        let encapsulation = sa.encapsulation.filter(|_| sa.protocol == Protocol::Esp);
+        let flags = if self.is_kame() { 0 } else { openbsd::sa_flags(sa.mode, encapsulation.is_some()) };
         let (replay, wide) = self.replay_window(sa);
         let association =
             Association { spi: Network(sa.spi.value()), replay, state: MATURE, auth, encrypt, flags };
@@ -44,26 +48,31 @@ impl Dialect {
         let message = Message::new(kind, SaType::of(sa.protocol))
             .with(Extension::Sa(association))
             .with_all(self.is_kame().then(|| kame::sa2(sa.mode, sa.reqid)))
-            .with(self.sa_address(AddressRole::Src, sa.src))
-            .with(self.sa_address(AddressRole::Dst, sa.dst));
+            .with_all(self.sa_source(sa.src))
+            .with(self.sa_address(AddressRole::Dst, sa.dst))
+            .with_all(self.inner_family(sa));
         // Any order will do; these are setkey's and OpenBSD's.
-        let message = if self.is_kame() {
-            message.with_all(keys).with_all(lifetimes)
-        } else {
-            message.with_all(lifetimes).with_all(keys)
-        };
-        let message = message.with_all(wide);
         if self.is_kame() {
-            return Ok(message
-                .with_all(sa.encapsulation.map(|nat| self.nat(nat, sa, direction)).into_iter().flatten()));
+            let nat = encapsulation.map_or_else(Vec::new, |nat| self.nat(nat, sa, direction));
+            return Ok(message.with_all(keys).with_all(lifetimes).with_all(wide).with_all(nat));
         }
+        let udp = encapsulation.map(|nat| UdpPort { port: Network(nat.remote_port), reserved: 0 });
+        let ids = sa.ids.as_ref().map(|ids| identities(ids, direction));
         Ok(message
-            .with_all(
-                sa.encapsulation
-                    .map(|nat| Extension::UdpEncap(UdpPort { port: Network(nat.remote_port), reserved: 0 })),
-            )
-            .with_all(sa.ids.as_ref().map(|ids| identities(ids, direction)).into_iter().flatten())
+            .with_all(lifetimes)
+            .with_all(keys)
+            .with_all(udp.map(Extension::UdpEncap))
+            .with_all(ids.into_iter().flatten())
             .with_all(openbsd::sa_flow(sa, direction)))
+    }
+
+    /// Linux takes a tunnel to be for packets of its ends' own family, and does not find it for others, unless a proxy
+    /// address is of another. It makes a selector of that; any address will do.
+    fn inner_family(self, sa: &SaParams) -> Option<Extension> {
+        let is_v4 = sa.selector.local.address().is_ipv4();
+        let differs = self == Self::Linux && sa.mode == Mode::Tunnel && is_v4 != sa.dst.is_ipv4();
+        let any = if is_v4 { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+        differs.then(|| address(AddressRole::Proxy, ANY_PROTOCOL, 0, SocketAddress::new(any, 0)))
     }
 
     /// The numbers of the authenticator and of the cipher or compression.
@@ -158,22 +167,14 @@ impl Dialect {
         // Checksums matter in transport mode alone (RFC 3948 section 3.1.2). Linux has one address there and ignores it.
         if let Some(original) = nat.original.filter(|_| self == Self::FreeBsd && sa.mode == Mode::Transport) {
             let (source, destination) = in_direction(original.local, original.remote, direction);
-            let whole = |role, ip: std::net::IpAddr| {
+            let whole = |role, ip: IpAddr| {
                 let prefix_len = if ip.is_ipv4() { 32 } else { 128 };
-                address(role, super::ANY_PROTOCOL, prefix_len, SocketAddress::new(ip, 0))
+                address(role, ANY_PROTOCOL, prefix_len, SocketAddress::new(ip, 0))
             };
             all.push(whole(AddressRole::OriginalInitiator, source));
             all.push(whole(AddressRole::OriginalResponder, destination));
         }
         all
-    }
-}
-
-/// Source and destination of packets that go in `direction`.
-pub(super) fn in_direction<T>(local: T, remote: T, direction: Direction) -> (T, T) {
-    match direction {
-        Direction::In => (remote, local),
-        Direction::Out => (local, remote),
     }
 }
 
@@ -198,10 +199,10 @@ pub(super) fn identities(ids: &(SadbIdentity, SadbIdentity), direction: Directio
 
 fn identity(id: &SadbIdentity) -> Identity {
     let kind = match id {
-        SadbIdentity::Prefix(_) => 1,
-        SadbIdentity::Fqdn(_) => 2,
-        SadbIdentity::UserFqdn(_) => 3,
-        SadbIdentity::Asn1Dn(_) => 4,
+        SadbIdentity::Prefix(_) => IDENTITY_PREFIX,
+        SadbIdentity::Fqdn(_) => IDENTITY_FQDN,
+        SadbIdentity::UserFqdn(_) => IDENTITY_USER_FQDN,
+        SadbIdentity::Asn1Dn(_) => IDENTITY_ASN1_DN,
     };
     Identity::new(kind, &id.to_string())
 }

@@ -2,15 +2,19 @@
 
 use std::net::IpAddr;
 
-use super::super::extension::{AddressRole, LifetimeKind, ProtocolRole};
 use super::super::message::Message;
 use super::super::numbers::Dialect;
+use super::super::parts::{AddressRole, LifetimeKind, ProtocolRole};
 use super::super::policy::{IpsecRequest, KamePolicy};
+use super::super::values::{
+    ANY_PROTOCOL, FLOW_ACQUIRE, FLOW_BYPASS, FLOW_DENY, FLOW_DONT_ACQUIRE, FLOW_REQUIRE, FLOW_USE,
+    LEVEL_DEFAULT, LEVEL_REQUIRE, LEVEL_UNIQUE, LEVEL_USE, POLICY_DISCARD, POLICY_IPSEC, POLICY_NONE,
+    direction_of, mode_of, protocol_of_ip,
+};
 use super::super::{Address, PfKeyError};
-use super::{ip_of, mode_of, protocol_of, time, unspecified};
+use super::{ip_of, protocol_of, time, unspecified};
 use crate::sadb::{
-    Direction, Endpoints, FlowAction, FlowPolicy, Level, Mode, PolicyEntry, Prefix, Protocol, SecurityRule,
-    Selector,
+    Direction, Endpoints, FlowAction, FlowPolicy, Level, Mode, PolicyEntry, Prefix, SecurityRule, Selector,
 };
 
 impl Dialect {
@@ -37,12 +41,14 @@ impl Dialect {
         let (direction, selector) = flow_selector(message, false)?;
         let kind = message.protocol(ProtocolRole::FlowType).map_or(0, |body| body.protocol);
         let action = match kind {
-            4 => FlowAction::Bypass,
-            5 => FlowAction::Discard,
-            // Use; acquire is the same, only that a new SA is asked for meanwhile.
-            1 | 2 => FlowAction::Protect(vec![flow_rule(message, &selector, Level::Use)?]),
-            // Require; "don't acquire" is the same, only that none is asked for.
-            3 | 6 => FlowAction::Protect(vec![flow_rule(message, &selector, Level::Require)?]),
+            FLOW_BYPASS => FlowAction::Bypass,
+            FLOW_DENY => FlowAction::Discard,
+            // Both let packets pass meanwhile.
+            FLOW_USE | FLOW_ACQUIRE => FlowAction::Protect(vec![flow_rule(message, &selector, Level::Use)?]),
+            // Both let none pass.
+            FLOW_REQUIRE | FLOW_DONT_ACQUIRE => {
+                FlowAction::Protect(vec![flow_rule(message, &selector, Level::Require)?])
+            }
             got => return Err(PfKeyError::Value { field: "flow type", got: got.into() }),
         };
         Ok(FlowPolicy { selector, direction, action, ids: self.identities(message), priority: 0 })
@@ -104,7 +110,7 @@ fn flow_rule(message: &Message, selector: &Selector, level: Level) -> Result<Sec
 fn kame_policy(body: &KamePolicy, direction: Direction, message: &Message) -> Result<FlowPolicy, PfKeyError> {
     let end = |role| message.address(role).ok_or(PfKeyError::Missing("selector"));
     let (source, destination) = (end(AddressRole::Src)?, end(AddressRole::Dst)?);
-    let protocol = if source.protocol == u8::MAX { 0 } else { source.protocol };
+    let protocol = if source.protocol == ANY_PROTOCOL { 0 } else { source.protocol };
     let packets = Selector {
         local: prefix_of(source)?,
         remote: prefix_of(destination)?,
@@ -113,9 +119,9 @@ fn kame_policy(body: &KamePolicy, direction: Direction, message: &Message) -> Re
         remote_port: destination.socket.port(),
     };
     let action = match body.kind {
-        0 => FlowAction::Discard,
-        1 => FlowAction::Bypass,
-        2 => {
+        POLICY_DISCARD => FlowAction::Discard,
+        POLICY_NONE => FlowAction::Bypass,
+        POLICY_IPSEC => {
             let rules = body.requests.iter().map(|request| rule(request, direction));
             FlowAction::Protect(rules.collect::<Result<_, _>>()?)
         }
@@ -132,19 +138,14 @@ fn prefix_of(address: &Address) -> Result<Prefix, PfKeyError> {
 }
 
 fn rule(request: &IpsecRequest, direction: Direction) -> Result<SecurityRule, PfKeyError> {
-    let protocol = match request.protocol {
-        50 => Protocol::Esp,
-        51 => Protocol::Ah,
-        108 => Protocol::IpComp,
-        got => return Err(PfKeyError::Value { field: "protocol of a request", got: got.into() }),
-    };
+    let protocol = protocol_of_ip(request.protocol)
+        .ok_or_else(|| PfKeyError::Value { field: "protocol of a request", got: request.protocol.into() })?;
     let mode = mode_of(request.mode)
         .ok_or_else(|| PfKeyError::Value { field: "mode of a request", got: request.mode.into() })?;
     let level = match request.level {
-        1 => Level::Use,
-        // The system's default is to require.
-        0 | 2 => Level::Require,
-        3 => Level::Unique(request.reqid),
+        LEVEL_USE => Level::Use,
+        LEVEL_DEFAULT | LEVEL_REQUIRE => Level::Require,
+        LEVEL_UNIQUE => Level::Unique(request.reqid),
         got => return Err(PfKeyError::Value { field: "level of a request", got: got.into() }),
     };
     let ends = request.addresses.as_ref().and_then(|(source, destination)| source.ip().zip(destination.ip()));
@@ -156,12 +157,4 @@ fn rule(request: &IpsecRequest, direction: Direction) -> Result<SecurityRule, Pf
         return Err(PfKeyError::Missing("ends of a tunnel"));
     }
     Ok(SecurityRule { protocol, mode, endpoints: endpoints.filter(|_| mode == Mode::Tunnel), level })
-}
-
-pub(super) const fn direction_of(number: u8) -> Option<Direction> {
-    match number {
-        1 => Some(Direction::In),
-        2 => Some(Direction::Out),
-        _ => None,
-    }
 }

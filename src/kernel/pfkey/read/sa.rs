@@ -6,11 +6,13 @@ use std::time::Duration;
 
 use super::super::PfKeyError;
 use super::super::body::{Association, LifetimeBody};
-use super::super::extension::{AddressRole, End, Extension, KeyUse, LifetimeKind};
+use super::super::extension::Extension;
 use super::super::message::Message;
 use super::super::numbers::Dialect;
-use super::policy::{direction_of, flow_selector};
-use super::{ip_of, mode_of, time, unspecified};
+use super::super::parts::{AddressRole, End, KeyUse, LifetimeKind};
+use super::super::values::{FLAG_TUNNEL, FLAG_UDP_ENCAP, direction_of, mode_of};
+use super::policy::flow_selector;
+use super::{ip_of, time, unspecified};
 use crate::crypto::alg::CipherAlgorithm;
 use crate::crypto::secret::Secret;
 use crate::sadb::{
@@ -19,9 +21,6 @@ use crate::sadb::{
 };
 use crate::time::UnixTime;
 
-/// `SADB_X_SAFLAGS_TUNNEL` and `SADB_X_SAFLAGS_UDPENCAP` (OpenBSD).
-const FLAG_TUNNEL: u32 = 0x4;
-const FLAG_UDP_ENCAP: u32 = 0x200;
 /// The port of ESP in UDP that OpenBSD always sends from (`net.inet.esp.udpencap_port`).
 const NAT_T_PORT: u16 = 4500;
 

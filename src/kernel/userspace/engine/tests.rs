@@ -505,6 +505,21 @@ fn the_order_of_policies_can_be_chosen() {
 }
 
 #[test]
+fn a_lower_priority_is_looked_at_first_whenever_it_was_added() {
+    let (mut a, _) = hosts();
+    a.install_policies();
+    let mut specific = a.policy(Direction::Out);
+    specific.selector.remote = Prefix::host([10, 2, 0, 1].into());
+    specific.action = FlowAction::Discard;
+    for (priority, passes) in [(0, true), (FlowPolicy::DEFAULT_PRIORITY - 1, false), (u32::MAX, true)] {
+        specific.priority = priority;
+        a.request(Request::InstallPolicy(specific.clone())).0.unwrap();
+        assert_eq!(!a.tun(&packet(0)).is_empty(), passes, "{priority:#x}");
+        a.pass(60);
+    }
+}
+
+#[test]
 fn truncated_and_mutated_esp_never_panics() {
     let (mut a, mut b, ..) = connected(|_| {});
     let esp = only_esp(a.tun(&packet(0)));

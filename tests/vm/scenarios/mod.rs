@@ -1,0 +1,68 @@
+//! What is played: a name, the hosts that it needs, and what has to happen.
+
+mod charon;
+mod loss;
+mod operator;
+mod rekey;
+mod up;
+
+use crate::Outcome;
+use crate::lab::Net;
+use crate::scene::Scene;
+
+/// One scenario.
+#[derive(Debug)]
+pub(crate) struct Scenario {
+    /// Its name, without the interface.
+    pub(crate) name: &'static str,
+    /// The hosts.
+    pub(crate) net: Net,
+    /// What happens, and what must come of it.
+    pub(crate) act: Act,
+}
+
+type Act = fn(&mut Scene<'_>) -> Outcome<()>;
+
+const fn direct(name: &'static str, act: Act) -> Scenario {
+    Scenario { name, net: Net::Direct, act }
+}
+
+/// All of them, the longest first: so the last ones do not wait for one that began late.
+pub(crate) const SCENARIOS: [Scenario; 32] = [
+    direct("a_stream_survives_three_rekeys_with_coati", rekey::with_coati),
+    direct("a_stream_survives_three_rekeys_that_coati_begins_with_charon", rekey::by_coati_with_charon),
+    direct("a_stream_survives_three_rekeys_that_charon_begins", rekey::by_charon),
+    direct("sas_expire_in_the_kernel_when_the_peer_is_silent", loss::silent_peer),
+    Scenario {
+        name: "a_killed_daemon_comes_back_and_tunnels_of_others_stay",
+        net: Net::WithThird,
+        act: loss::killed,
+    },
+    direct("sas_flushed_under_the_daemon_are_noticed", loss::flushed),
+    direct("sas_deleted_here_are_deleted_there", loss::deleted_here),
+    direct("sas_deleted_there_are_deleted_here", loss::deleted_there),
+    direct("an_end_leaves_what_others_have_in_the_kernel", loss::ended),
+    direct("the_tutorials_tunnel_with_3des", |s| up::tutorial(s, "3des", "cbc(des3_ede)")),
+    direct("the_tutorials_tunnel_with_aes", |s| up::tutorial(s, "aes128", "cbc(aes)")),
+    direct("the_tutorials_tunnel_with_blowfish", |s| up::tutorial(s, "blowfish128", "cbc(blowfish)")),
+    direct("a_tunnel_with_cast128", |s| up::cipher(s, "cast128", "cbc(cast5)")),
+    direct("a_tunnel_with_camellia", |s| up::racoon_cipher(s, "camellia256", "cbc(camellia)")),
+    direct("a_tunnel_with_aes_256", |s| up::cipher(s, "aes256", "cbc(aes)")),
+    direct("ipv6_in_ipv6", up::ipv6),
+    direct("ipv4_in_ipv6", up::ipv4_in_ipv6),
+    direct("ipv6_in_ipv4", up::ipv6_in_ipv4),
+    direct("transport_in_ipv4_whose_policy_covers_ike", up::transport4),
+    direct("transport_in_ipv6_whose_policy_covers_ike", up::transport6),
+    direct("a_tunnel_between_the_gateways_themselves_covers_ike", up::gateways),
+    direct("ah_in_a_tunnel", up::ah_tunnel),
+    direct("ah_in_transport", up::ah_transport),
+    Scenario { name: "esp_in_udp_through_a_nat", net: Net::BehindNat, act: up::nat },
+    direct("a_packet_begins_after_setkey_has_loaded_policies", operator::setkey),
+    direct("a_packet_begins_after_ip_xfrm_has_loaded_policies", operator::ip_xfrm),
+    direct("charon_answers_psk", charon::answers_psk),
+    direct("charon_answers_rsa", charon::answers_rsa),
+    direct("charon_answers_transport", charon::answers_transport),
+    direct("charon_begins_psk", charon::begins_psk),
+    direct("charon_begins_rsa", charon::begins_rsa),
+    direct("charon_begins_transport", charon::begins_transport),
+];
