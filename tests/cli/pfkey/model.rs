@@ -325,7 +325,8 @@ impl Model {
     fn delete_policy(&mut self, message: &Message) -> Answers {
         let before = self.policies.len();
         if !self.dialect.is_kame() {
-            let outer = message.address(AddressRole::Src).or(message.address(AddressRole::Dst));
+            let outer =
+                [AddressRole::Src, AddressRole::Dst].into_iter().find_map(|role| message.address(role));
             assert!(outer.is_none(), "DELFLOW takes no addresses");
         }
         self.policies.retain(|(_, policy)| !is_same_policy(policy, message));
