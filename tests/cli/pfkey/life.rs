@@ -96,3 +96,18 @@ fn with_freebsd() {
 fn with_openbsd() {
     live(Dialect::OpenBsd, 2);
 }
+
+/// The kernel removes an SA by itself, and its next packet asks for another.
+#[test]
+fn an_openbsd_that_asks() {
+    let Some([a, b]) = gateways(Dialect::OpenBsd, 3) else { return };
+    let (first, _) = hear_first(&a, &b);
+    a.kernel.say(|model| model.expire(first.outbound, true));
+    assert_eq!(spi(&a.kernel.hear(MessageType::Delete)), first.inbound);
+    a.kernel.say(|model| model.acquire());
+    a.kernel.hear_at_last(MessageType::AskPolicy);
+    a.kernel.wait_until("another pair", |model| {
+        model.outbound().is_some_and(|spi| spi != first.outbound) && model.inbound() != [first.inbound]
+    });
+    b.kernel.wait_until("only the new pair", |model| !model.spis().contains(&first.outbound));
+}
