@@ -111,3 +111,20 @@ fn an_openbsd_that_asks() {
     });
     b.kernel.wait_until("only the new pair", |model| !model.spis().contains(&first.outbound));
 }
+
+/// A daemon that was killed finds its SAs in the kernel when it is back, and removes them and nothing else.
+#[test]
+fn a_killed_daemon_takes_away_what_it_left() {
+    let Some([mut a, b]) = gateways(Dialect::FreeBsd, 4) else { return };
+    a.kernel.say(|model| model.acquire());
+    a.kernel.hear(MessageType::SpdGet);
+    let (left, _) = hear_first(&a, &b);
+    a.kernel.with_model(|model| model.forget_writer());
+    a.kill_and_restart();
+    a.kernel.hear(MessageType::Register);
+    let mut gone = [(); 2].map(|()| spi(&a.kernel.hear_at_last(MessageType::Delete)));
+    gone.sort_unstable();
+    assert_eq!(gone, [left.inbound, left.outbound]);
+    a.kernel.wait_until("nothing is left", |model| model.spis().is_empty());
+    a.kernel.with_model(|model| assert_eq!(model.policy_count(), 2));
+}

@@ -68,6 +68,11 @@ impl Model {
         self.dialect
     }
 
+    /// Another process will write.
+    pub(crate) fn forget_writer(&mut self) {
+        self.pid = None;
+    }
+
     /// As if setkey had loaded it.
     pub(crate) fn load_policy(&mut self, policy: &FlowPolicy) {
         for message in self.dialect.install_policy(policy).unwrap() {

@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::io::Write as _;
 use std::net::{IpAddr, Ipv4Addr};
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::Duration;
@@ -39,6 +39,7 @@ impl Side {
 pub(crate) struct Gateway {
     pub(crate) kernel: Server,
     daemon: Child,
+    arguments: Vec<String>,
     log: PathBuf,
     _folder: TempDir,
 }
@@ -64,19 +65,24 @@ impl Gateway {
         faults.iter().for_each(|(kind, fault)| kernel.order(*kind, *fault));
         let front = if dialect.is_kame() { place.racoon(&folder) } else { place.ipsec(&folder) };
         let log = folder.path().join("log");
-        let daemon = Command::new(env!("CARGO_BIN_EXE_coati"))
-            .arg("run")
-            .args(front)
-            .args(["--natt-port", "0", "-d", "--listen", &place.us().to_string()])
-            .args(["--pfkey", &format!("unix:{}", socket.display())])
-            .args(["--pfkey-dialect", &dialect.to_string()])
-            .args(["--control", &folder.path().join("control").display().to_string()])
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(File::create(&log).unwrap())
-            .spawn()
-            .unwrap();
-        Self { kernel, daemon, log, _folder: folder }
+        let arguments = [
+            vec!["run".to_owned()],
+            front,
+            ["--natt-port", "0", "-d", "--listen"].map(str::to_owned).to_vec(),
+            vec![place.us().to_string(), "--pfkey".to_owned(), format!("unix:{}", socket.display())],
+            vec!["--pfkey-dialect".to_owned(), dialect.to_string()],
+            vec!["--control".to_owned(), folder.path().join("control").display().to_string()],
+        ]
+        .concat();
+        let daemon = spawn(&arguments, &log);
+        Self { kernel, daemon, arguments, log, _folder: folder }
+    }
+
+    /// It is killed, so that it leaves everything as it is, and is started again.
+    pub(crate) fn kill_and_restart(&mut self) {
+        self.daemon.kill().unwrap();
+        self.daemon.wait().unwrap();
+        self.daemon = spawn(&self.arguments, &self.log);
     }
 
     /// What every daemon begins with: to register, and to learn the policies or to make them.
@@ -137,6 +143,16 @@ impl Drop for Gateway {
             let _ = writeln!(std::io::stderr(), "{}", self.log());
         }
     }
+}
+
+fn spawn(arguments: &[String], log: &Path) -> Child {
+    Command::new(env!("CARGO_BIN_EXE_coati"))
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(File::create(log).unwrap())
+        .spawn()
+        .unwrap()
 }
 
 /// As root. Where that is required, not to be is a failure.
