@@ -43,7 +43,12 @@ impl Report {
             Ok(()) => println!("test {name} ... ok"),
             Err(why) => println!("test {name} ... FAILED\n    {why}"),
         }
-        self.done.lock().expect("nobody panics while adding").push((name.to_owned(), outcome.is_ok()));
+        self.note(name, outcome.is_ok());
+    }
+
+    /// Notes a result that has been printed.
+    pub(crate) fn note(&self, name: &str, passed: bool) {
+        self.done.lock().expect("nobody panics while adding").push((name.to_owned(), passed));
     }
 
     /// The names that passed.

@@ -53,7 +53,7 @@ impl Namespace {
     pub(crate) fn start(&self, program: &str, arguments: &[&str]) -> Child {
         let mut command = Command::new("ip");
         command.args(["netns", "exec", &self.0, program]).args(arguments);
-        command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap()
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap()
     }
 
     /// Awaits what `open` gives on a thread that is there. Sockets stay where they were made.

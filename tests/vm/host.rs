@@ -1,13 +1,14 @@
 //! Outside: makes what is slow to make inside, boots the guest, and runs this program there.
 
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
 use crate::Outcome;
 use crate::pki::Pki;
 use crate::process::run as run_command;
-use crate::report::Filter;
-use crate::{charon, guest};
+use crate::report::{Filter, Report};
+use crate::{charon, guest, table};
 
 /// Names the folder of the certificates to this program inside the guest.
 pub(crate) const CERTIFICATES: &str = "COATI_VM_CERTIFICATES";
@@ -29,14 +30,18 @@ pub(crate) fn run(filter: &Filter) -> ExitCode {
         let required = std::env::var_os("COATI_REQUIRE_PEERS").is_some();
         return if required { ExitCode::FAILURE } else { ExitCode::SUCCESS };
     }
-    match boot(&script) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(why) => {
-            println!("{why}");
-            ExitCode::FAILURE
-        }
+    let report = Report::default();
+    let seen = boot(&script, &report).unwrap_or_else(|why| {
+        println!("{why}");
+        Vec::new()
+    });
+    for name in guest::names().into_iter().filter(|name| filter.takes(name) && !seen.contains(name)) {
+        report.add(&name, Err("the guest has ended without a result of it".into()));
     }
+    if filter.is_open() {
+        report.add("docs_kernels_md_says_the_same", table::write_or_compare(&report.passed()));
+    }
+    if report.close() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// What is not there of what is needed.
@@ -58,8 +63,8 @@ fn missing(script: &Path) -> Option<String> {
     (user.trim() != "0").then(|| "it needs root".into())
 }
 
-/// Runs this program in the guest with the same arguments; true if all passed.
-fn boot(script: &Path) -> Outcome<bool> {
+/// Runs this program in the guest with the same arguments, prints what it prints, and notes its results. Gives their names.
+fn boot(script: &Path, report: &Report) -> Outcome<Vec<String>> {
     let folder = tempfile::Builder::new().prefix("coati-vm-").tempdir().map_err(|e| e.to_string())?;
     let pki = Pki::new(folder.path())?;
     pki.leaf("ca", "b", "b.test", "IP:10.99.0.2")?;
@@ -69,6 +74,19 @@ fn boot(script: &Path) -> Outcome<bool> {
         .args(["-t", LIMIT, "-m", MEMORY, "-e"])
         .arg(format!("{CERTIFICATES}={}", folder.path().display()));
     command.args(["-e", "RUST_BACKTRACE=1"]).arg(program).args(std::env::args_os().skip(1));
-    let status = command.stdin(Stdio::null()).status().map_err(|e| format!("{command:?}: {e}"))?;
-    Ok(status.success())
+    let say = |e: std::io::Error| format!("{}: {e}", script.display());
+    let mut guest = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().map_err(say)?;
+    let said = guest.stdout.take().expect("stdout is piped");
+    let mut seen = Vec::new();
+    for line in BufReader::new(said).split(b'\n').map_while(Result::ok) {
+        let line = String::from_utf8_lossy(&line);
+        println!("{line}");
+        let result = line.strip_prefix("test ").and_then(|line| line.split_once(" ... "));
+        if let Some((name, word @ ("ok" | "FAILED"))) = result {
+            report.note(name, word == "ok");
+            seen.push(name.to_owned());
+        }
+    }
+    guest.wait().map_err(say)?;
+    Ok(seen)
 }

@@ -15,7 +15,6 @@ mod pki;
 mod plan;
 #[path = "../interop/process.rs"]
 mod process;
-#[expect(dead_code, reason = "tests/interop keeps a table of what has passed")]
 #[path = "../interop/report.rs"]
 mod report;
 mod scenarios;
@@ -23,6 +22,7 @@ mod scene;
 #[expect(dead_code, reason = "tests/interop tries every choice")]
 #[path = "../interop/suite.rs"]
 mod suite;
+mod table;
 
 use std::process::ExitCode;
 

@@ -4,6 +4,7 @@ use crate::Outcome;
 use crate::lab::Host;
 use crate::plan::{Auth, INNER4, OUTER4, Plan};
 use crate::scene::Scene;
+use crate::suite::Suite;
 
 /// charon's own renewals are far away.
 const LATER: u32 = 3600;
@@ -16,6 +17,13 @@ pub(crate) fn answers_psk(scene: &mut Scene<'_>) -> Outcome<()> {
 /// We begin, with certificates.
 pub(crate) fn answers_rsa(scene: &mut Scene<'_>) -> Outcome<()> {
     answers(scene, &Plan { auth: Auth::Rsa, ..Plan::TUNNEL.with_cipher("aes256") }, INNER4)
+}
+
+/// HMAC-SHA2-256 with the 128 bits of RFC 4868, for which Linux has to be asked.
+pub(crate) fn answers_sha2(scene: &mut Scene<'_>) -> Outcome<()> {
+    let suite = Suite { phase2: ["aes128", "sha256", "modp2048"], ..Plan::TUNNEL.suite };
+    answers(scene, &Plan { suite, ..Plan::TUNNEL }, INNER4)?;
+    scene.demand_states(Host::A, &["auth-trunc hmac(sha256)", " 128\n"])
 }
 
 /// We begin, in transport mode.

@@ -7,6 +7,7 @@ mod rekey;
 mod up;
 
 use crate::Outcome;
+use crate::coati::Backend;
 use crate::lab::Net;
 use crate::scene::Scene;
 
@@ -17,18 +18,28 @@ pub(crate) struct Scenario {
     pub(crate) name: &'static str,
     /// The hosts.
     pub(crate) net: Net,
+    /// The one interface that it is for; `None` is each.
+    only: Option<Backend>,
     /// What happens, and what must come of it.
     pub(crate) act: Act,
+}
+
+impl Scenario {
+    /// Its name as a test over that interface, if it is for it.
+    pub(crate) fn name_over(&self, backend: Backend) -> Option<String> {
+        let fits = self.only.is_none_or(|only| only == backend);
+        fits.then(|| format!("{}::{}", backend.name(), self.name))
+    }
 }
 
 type Act = fn(&mut Scene<'_>) -> Outcome<()>;
 
 const fn direct(name: &'static str, act: Act) -> Scenario {
-    Scenario { name, net: Net::Direct, act }
+    Scenario { name, net: Net::Direct, only: None, act }
 }
 
 /// All of them, the longest first: so the last ones do not wait for one that began late.
-pub(crate) const SCENARIOS: [Scenario; 32] = [
+pub(crate) const SCENARIOS: [Scenario; 34] = [
     direct("a_stream_survives_three_rekeys_with_coati", rekey::with_coati),
     direct("a_stream_survives_three_rekeys_that_coati_begins_with_charon", rekey::by_coati_with_charon),
     direct("a_stream_survives_three_rekeys_that_charon_begins", rekey::by_charon),
@@ -36,6 +47,7 @@ pub(crate) const SCENARIOS: [Scenario; 32] = [
     Scenario {
         name: "a_killed_daemon_comes_back_and_tunnels_of_others_stay",
         net: Net::WithThird,
+        only: None,
         act: loss::killed,
     },
     direct("sas_flushed_under_the_daemon_are_noticed", loss::flushed),
@@ -48,6 +60,11 @@ pub(crate) const SCENARIOS: [Scenario; 32] = [
     direct("a_tunnel_with_cast128", |s| up::cipher(s, "cast128", "cbc(cast5)")),
     direct("a_tunnel_with_camellia", |s| up::racoon_cipher(s, "camellia256", "cbc(camellia)")),
     direct("a_tunnel_with_aes_256", |s| up::cipher(s, "aes256", "cbc(aes)")),
+    Scenario { only: Some(Backend::Xfrm), ..direct("sha2_256_has_the_peers_length", charon::answers_sha2) },
+    Scenario {
+        only: Some(Backend::AfKey),
+        ..direct("sha2_256_which_linux_cuts_wrongly_is_not_offered", up::sha2_is_missing)
+    },
     direct("ipv6_in_ipv6", up::ipv6),
     direct("ipv4_in_ipv6", up::ipv4_in_ipv6),
     direct("ipv6_in_ipv4", up::ipv6_in_ipv4),
@@ -56,7 +73,7 @@ pub(crate) const SCENARIOS: [Scenario; 32] = [
     direct("a_tunnel_between_the_gateways_themselves_covers_ike", up::gateways),
     direct("ah_in_a_tunnel", up::ah_tunnel),
     direct("ah_in_transport", up::ah_transport),
-    Scenario { name: "esp_in_udp_through_a_nat", net: Net::BehindNat, act: up::nat },
+    Scenario { name: "esp_in_udp_through_a_nat", net: Net::BehindNat, only: None, act: up::nat },
     direct("a_packet_begins_after_setkey_has_loaded_policies", operator::setkey),
     direct("a_packet_begins_after_ip_xfrm_has_loaded_policies", operator::ip_xfrm),
     direct("charon_answers_psk", charon::answers_psk),

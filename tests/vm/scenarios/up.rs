@@ -1,9 +1,10 @@
 //! Tunnels and transport that come up with the first packet, whatever they are made of.
 
 use crate::Outcome;
-use crate::lab::Host;
+use crate::lab::{Host, LIMIT};
 use crate::plan::{Auth, INNER4, INNER6, NETS6, OUTER4, OUTER6, Plan};
 use crate::scene::Scene;
+use crate::suite::Suite;
 
 /// The tutorial's gateways: racoon's files with certificates on A, ipsec.conf on B, and this cipher in both phases.
 pub(crate) fn tutorial(scene: &mut Scene<'_>, cipher: &'static str, in_kernel: &str) -> Outcome<()> {
@@ -28,6 +29,15 @@ pub(crate) fn racoon_cipher(scene: &mut Scene<'_>, cipher: &'static str, in_kern
     scene.start_racoon(Host::A, &plan)?;
     scene.ping_both(INNER4)?;
     scene.demand_states(Host::A, &["proto esp", in_kernel])
+}
+
+/// By PF_KEY, Linux cuts HMAC-SHA2-256 to 96 bits, which no peer expects. The daemon says what is missing, and where it
+/// is asked for.
+pub(crate) fn sha2_is_missing(scene: &mut Scene<'_>) -> Outcome<()> {
+    let suite = Suite { phase2: ["aes128", "sha256", "modp1024"], ..Plan::TUNNEL.suite };
+    scene.start_racoon(Host::A, &Plan { suite, ..Plan::TUNNEL })?;
+    let said = ["kernel has no", "hmac_sha256", "racoon.conf:", "not offered"];
+    scene.coati(Host::A)?.daemon.wait(&said, LIMIT).map(drop)
 }
 
 /// A tunnel in IPv6 for networks in IPv6.
