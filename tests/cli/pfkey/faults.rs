@@ -3,8 +3,9 @@
 
 use coati::kernel::pfkey::{Dialect, MessageType};
 
+use super::super::{coati, file, result};
 use super::server::{Fault, Server};
-use super::world::{Gateway, gateways};
+use super::world::{Gateway, Side, gateways, may_open_port_500};
 
 /// Waits until both halves of a pair are there.
 fn wait_for_pair(kernel: &Server) {
@@ -128,4 +129,43 @@ fn a_freebsd_that_dies_and_comes_back() {
 #[test]
 fn an_openbsd_that_dies_and_comes_back() {
     reborn(Dialect::OpenBsd, 22);
+}
+
+/// Starts one daemon whose kernel does that to every REGISTER; what it says before it ends.
+fn refused_start(net: u8, fault: Fault) -> Option<String> {
+    if !may_open_port_500() {
+        return None;
+    }
+    let faults = [(MessageType::Register, fault); 8];
+    Some(Gateway::start_with(Dialect::FreeBsd, net, Side::A, &faults).wait_for_refusal())
+}
+
+#[test]
+fn a_kernel_that_does_not_answer_at_the_start() {
+    let Some(log) = refused_start(23, Fault::Silence) else { return };
+    assert!(log.contains("the kernel has not answered REGISTER within 10 seconds"), "{log}");
+}
+
+#[test]
+fn a_kernel_without_ipsec() {
+    let Some(log) = refused_start(24, Fault::Refuse(45)) else { return };
+    assert!(log.contains("EOPNOTSUPP (errno 45)") && log.contains("it has no IPsec"), "{log}");
+}
+
+#[test]
+fn a_server_that_is_not_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let conf = file(
+        &folder,
+        "racoon.conf",
+        "sainfo anonymous { encryption_algorithm aes; authentication_algorithm \
+         hmac_sha1; compression_algorithm deflate; }\n",
+    );
+    let socket = folder.path().join("nobody").display().to_string();
+    let control = folder.path().join("control").display().to_string();
+    let arguments = ["run", "--racoon", &conf.display().to_string(), "--pfkey", &format!("unix:{socket}")];
+    let rest = ["--port", "0", "--natt-port", "0", "--listen", "127.77.25.1", "--control", &control];
+    let (code, _, err) = result(&coati(&[&arguments[..], &rest[..]].concat()));
+    assert_eq!(code, Some(1), "{err}");
+    assert!(err.contains("no PF_KEY server can be reached at") && err.contains(&socket), "{err}");
 }

@@ -96,3 +96,35 @@ fn with_freebsd() {
 fn with_openbsd() {
     live(Dialect::OpenBsd, 2);
 }
+
+/// The kernel removes an SA by itself, and its next packet asks for another.
+#[test]
+fn an_openbsd_that_asks() {
+    let Some([a, b]) = gateways(Dialect::OpenBsd, 3) else { return };
+    let (first, _) = hear_first(&a, &b);
+    a.kernel.say(|model| model.expire(first.outbound, true));
+    assert_eq!(spi(&a.kernel.hear(MessageType::Delete)), first.inbound);
+    a.kernel.say(|model| model.acquire());
+    a.kernel.hear_at_last(MessageType::AskPolicy);
+    a.kernel.wait_until("another pair", |model| {
+        model.outbound().is_some_and(|spi| spi != first.outbound) && model.inbound() != [first.inbound]
+    });
+    b.kernel.wait_until("only the new pair", |model| !model.spis().contains(&first.outbound));
+}
+
+/// A daemon that was killed finds its SAs in the kernel when it is back, and removes them and nothing else.
+#[test]
+fn a_killed_daemon_takes_away_what_it_left() {
+    let Some([mut a, b]) = gateways(Dialect::FreeBsd, 4) else { return };
+    a.kernel.say(|model| model.acquire());
+    a.kernel.hear(MessageType::SpdGet);
+    let (left, _) = hear_first(&a, &b);
+    a.kernel.with_model(|model| model.forget_writer());
+    a.kill_and_restart();
+    a.kernel.hear(MessageType::Register);
+    let mut gone = [(); 2].map(|()| spi(&a.kernel.hear_at_last(MessageType::Delete)));
+    gone.sort_unstable();
+    assert_eq!(gone, [left.inbound, left.outbound]);
+    a.kernel.wait_until("nothing is left", |model| model.spis().is_empty());
+    a.kernel.with_model(|model| assert_eq!(model.policy_count(), 2));
+}

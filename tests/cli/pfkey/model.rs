@@ -68,6 +68,11 @@ impl Model {
         self.dialect
     }
 
+    /// Another process will write.
+    pub(crate) fn forget_writer(&mut self) {
+        self.pid = None;
+    }
+
     /// As if setkey had loaded it.
     pub(crate) fn load_policy(&mut self, policy: &FlowPolicy) {
         for message in self.dialect.install_policy(policy).unwrap() {
@@ -325,7 +330,8 @@ impl Model {
     fn delete_policy(&mut self, message: &Message) -> Answers {
         let before = self.policies.len();
         if !self.dialect.is_kame() {
-            let outer = message.address(AddressRole::Src).or(message.address(AddressRole::Dst));
+            let outer =
+                [AddressRole::Src, AddressRole::Dst].into_iter().find_map(|role| message.address(role));
             assert!(outer.is_none(), "DELFLOW takes no addresses");
         }
         self.policies.retain(|(_, policy)| !is_same_policy(policy, message));

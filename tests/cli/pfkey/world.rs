@@ -5,10 +5,10 @@ use std::fs::{self, File};
 use std::io::Write as _;
 use std::net::{IpAddr, Ipv4Addr};
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
-use std::time::Instant;
+use std::time::Duration;
 
 use coati::kernel::pfkey::{Dialect, MessageType, SaType};
 use coati::sadb::{
@@ -17,7 +17,10 @@ use coati::sadb::{
 use tempfile::TempDir;
 
 use super::model::Model;
-use super::server::{DEADLINE, Moment, Server};
+use super::server::{DEADLINE, Fault, Moment, Server};
+
+/// Between two looks at a log.
+const POLL: Duration = Duration::from_millis(20);
 
 /// Which of the two.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -36,6 +39,7 @@ impl Side {
 pub(crate) struct Gateway {
     pub(crate) kernel: Server,
     daemon: Child,
+    arguments: Vec<String>,
     log: PathBuf,
     _folder: TempDir,
 }
@@ -43,6 +47,11 @@ pub(crate) struct Gateway {
 impl Gateway {
     /// Starts it; `net` keeps the tests apart. A FreeBSD has its policies from setkey, an OpenBSD from its ipsec.conf.
     pub(crate) fn start(dialect: Dialect, net: u8, side: Side) -> Self {
+        Self::start_with(dialect, net, side, &[])
+    }
+
+    /// Starts it with a kernel that is disturbed from the first message on.
+    pub(crate) fn start_with(dialect: Dialect, net: u8, side: Side, faults: &[(MessageType, Fault)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let place = Place { net, side };
         let mut model = Model::new(dialect, place.us(), 0x1000 * u32::from(side.number()) + 1);
@@ -53,21 +62,27 @@ impl Gateway {
         }
         let socket = folder.path().join("kernel");
         let kernel = Server::start(&socket, model);
+        faults.iter().for_each(|(kind, fault)| kernel.order(*kind, *fault));
         let front = if dialect.is_kame() { place.racoon(&folder) } else { place.ipsec(&folder) };
         let log = folder.path().join("log");
-        let daemon = Command::new(env!("CARGO_BIN_EXE_coati"))
-            .arg("run")
-            .args(front)
-            .args(["--natt-port", "0", "-d", "--listen", &place.us().to_string()])
-            .args(["--pfkey", &format!("unix:{}", socket.display())])
-            .args(["--pfkey-dialect", &dialect.to_string()])
-            .args(["--control", &folder.path().join("control").display().to_string()])
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(File::create(&log).unwrap())
-            .spawn()
-            .unwrap();
-        Self { kernel, daemon, log, _folder: folder }
+        let arguments = [
+            vec!["run".to_owned()],
+            front,
+            ["--natt-port", "0", "-d", "--listen"].map(str::to_owned).to_vec(),
+            vec![place.us().to_string(), "--pfkey".to_owned(), format!("unix:{}", socket.display())],
+            vec!["--pfkey-dialect".to_owned(), dialect.to_string()],
+            vec!["--control".to_owned(), folder.path().join("control").display().to_string()],
+        ]
+        .concat();
+        let daemon = spawn(&arguments, &log);
+        Self { kernel, daemon, arguments, log, _folder: folder }
+    }
+
+    /// It is killed, so that it leaves everything as it is, and is started again.
+    pub(crate) fn kill_and_restart(&mut self) {
+        self.daemon.kill().unwrap();
+        self.daemon.wait().unwrap();
+        self.daemon = spawn(&self.arguments, &self.log);
     }
 
     /// What every daemon begins with: to register, and to learn the policies or to make them.
@@ -89,12 +104,13 @@ impl Gateway {
 
     /// Waits until the log says so.
     pub(crate) fn wait_for_log(&self, text: &str) {
-        let begun = Instant::now();
-        while !self.log().contains(text) {
-            assert!(begun.elapsed() < DEADLINE, "{text:?} is not in:\n{}", self.log());
-            thread::yield_now();
-            thread::sleep(std::time::Duration::from_millis(20));
+        for _ in 0..DEADLINE.as_millis() / POLL.as_millis() {
+            if self.log().contains(text) {
+                return;
+            }
+            thread::sleep(POLL);
         }
+        panic!("{text:?} is not in:\n{}", self.log());
     }
 
     /// Ends the daemon as an operator does. It has to end by itself, and well.
@@ -106,6 +122,12 @@ impl Gateway {
     pub(crate) fn wait_for_end(&mut self) {
         let status = self.daemon.wait().unwrap();
         assert!(status.success(), "{status}\n{}", self.log());
+    }
+
+    /// It has to end by itself, with status 1.
+    pub(crate) fn wait_for_refusal(&mut self) -> String {
+        assert_eq!(self.daemon.wait().unwrap().code(), Some(1), "{}", self.log());
+        self.log()
     }
 
     pub(crate) fn assert_running(&mut self) {
@@ -123,10 +145,26 @@ impl Drop for Gateway {
     }
 }
 
+fn spawn(arguments: &[String], log: &Path) -> Child {
+    Command::new(env!("CARGO_BIN_EXE_coati"))
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(File::create(log).unwrap())
+        .spawn()
+        .unwrap()
+}
+
+/// As root. Where that is required, not to be is a failure.
+pub(crate) fn may_open_port_500() -> bool {
+    let is_root = nix::unistd::geteuid().is_root();
+    assert!(is_root || std::env::var_os("COATI_REQUIRE_PEERS").is_none(), "port 500 needs root");
+    is_root
+}
+
 /// Both sides of a tunnel, each with a kernel of this dialect. `None` where port 500 is not ours to open.
 pub(crate) fn gateways(dialect: Dialect, net: u8) -> Option<[Gateway; 2]> {
-    if !nix::unistd::geteuid().is_root() {
-        assert!(std::env::var_os("COATI_REQUIRE_PEERS").is_none(), "port 500 needs root");
+    if !may_open_port_500() {
         return None;
     }
     // The one that answers first, so that the other finds it.

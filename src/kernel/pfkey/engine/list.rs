@@ -6,12 +6,14 @@ use std::time::Duration;
 use super::conversation::{Outcome, Task, Wait};
 use super::errno::ENOENT;
 use super::{Engine, Job, Listing};
-use crate::kernel::pfkey::Message;
-use crate::sadb::{DumpKind, KernelError, PolicyEntry, Reply, RequestId, SadbEntry};
+use crate::kernel::pfkey::{Message, PfKeyError};
+use crate::sadb::{DumpKind, KernelError, PolicyEntry, Reply, RequestId, SaId, SadbEntry};
 use crate::time::{Instant, Now, UnixTime};
 
 /// OpenBSD does not answer a dump of nothing. Between two entries of one passes less.
 const NOTHING_COMES: Duration = Duration::from_millis(400);
+/// `SADB_SASTATE_MATURE`.
+const MATURE: u8 = 1;
 /// A dump with more entries is not believed.
 const MAX_ENTRIES: usize = 1 << 20;
 
@@ -24,16 +26,26 @@ pub(super) struct List {
     /// What is still to be asked, the last one first.
     rest: Vec<Message>,
     sas: Vec<SadbEntry>,
+    /// Of SAs to be compared only this counts, so that one whose algorithms have no name here is seen as well.
+    seen: Vec<(SaId, u8)>,
     policies: Vec<PolicyEntry>,
 }
 
 impl List {
+    const fn new(kind: DumpKind, id: Option<RequestId>) -> Self {
+        Self { kind, id, rest: Vec::new(), sas: Vec::new(), seen: Vec::new(), policies: Vec::new() }
+    }
+
     pub(super) const fn asked(id: RequestId, kind: DumpKind) -> Self {
-        Self { kind, id: Some(id), rest: Vec::new(), sas: Vec::new(), policies: Vec::new() }
+        Self::new(kind, Some(id))
     }
 
     pub(super) const fn own(kind: DumpKind) -> Self {
-        Self { kind, id: None, rest: Vec::new(), sas: Vec::new(), policies: Vec::new() }
+        Self::new(kind, None)
+    }
+
+    const fn len(&self) -> usize {
+        self.sas.len() + self.seen.len() + self.policies.len()
     }
 
     pub(super) const fn request(&self) -> Option<RequestId> {
@@ -92,7 +104,7 @@ impl Engine {
         match outcome {
             Outcome::Answer(message) => {
                 self.list_entry(now, &mut list, message);
-                let is_last = message.header.seq == 0 || list.sas.len() + list.policies.len() >= MAX_ENTRIES;
+                let is_last = message.header.seq == 0 || list.len() >= MAX_ENTRIES;
                 if is_last {
                     return self.list_on(now, limit, list);
                 }
@@ -130,15 +142,21 @@ impl Engine {
 
     fn list_entry(&mut self, now: Now, list: &mut List, message: &Message) {
         let dialect = self.config.dialect;
-        let read = match list.kind {
-            DumpKind::Sad => {
+        let read = match (list.kind, list.id) {
+            (DumpKind::Sad, Some(_)) => {
                 let is_local = |address: IpAddr| self.book.is_local(address);
                 dialect.read_sadb_entry(message, now.wall, &is_local).map(|entry| list.sas.push(entry))
             }
-            DumpKind::Spd => dialect.read_policy(message).map(|entry| list.policies.extend(entry)),
+            (DumpKind::Sad, None) => dialect.read_sa(message).map(|named| {
+                let state = message.association().map_or(MATURE, |body| body.state);
+                list.seen.push((named.id, state));
+            }),
+            (DumpKind::Spd, _) => dialect.read_policy(message).map(|entry| list.policies.extend(entry)),
         };
-        if let Err(error) = read {
-            self.unreadable(now, &error);
+        match read {
+            // Others may have what has no name here.
+            Ok(()) | Err(PfKeyError::Value { .. }) => {}
+            Err(error) => self.unreadable(now, &error),
         }
     }
 
@@ -146,7 +164,7 @@ impl Engine {
         match (list.id, list.kind) {
             (Some(id), DumpKind::Sad) => self.reply(id, Ok(Reply::Sad(list.sas))),
             (Some(id), DumpKind::Spd) => self.reply(id, Ok(Reply::Spd(list.policies))),
-            (None, DumpKind::Sad) => self.compare_sas(now, &list.sas),
+            (None, DumpKind::Sad) => self.compare_sas(now, &list.seen),
             (None, DumpKind::Spd) => self.compare_policies(list.policies),
         }
     }

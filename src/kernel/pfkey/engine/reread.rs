@@ -1,6 +1,7 @@
 //! What is in the kernel, compared with what should be: at the start, after messages or the way to the kernel were lost,
 //! and when others change policies.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use super::book::{OwnPolicy, Stage};
@@ -8,13 +9,18 @@ use super::conversation::Task;
 use super::list::List;
 use super::policies::SetPolicy;
 use super::{Engine, Job};
-use crate::sadb::{DumpKind, FlowPolicy, KernelEvent, KernelNotice, PolicyEntry, SaState, SadbEntry};
+use crate::sadb::{DumpKind, FlowPolicy, KernelEvent, KernelNotice, PolicyEntry, SaId};
 use crate::time::{Instant, Now};
 
 /// Changes that come together (a file of setkey) are read together.
 const SOON: Duration = Duration::from_millis(200);
 /// When what could not be read is read again, and how often an overflow leads to reading.
 const LATER: Duration = Duration::from_secs(10);
+
+/// `SADB_SASTATE_DYING`: past the soft lifetime.
+const DYING: u8 = 2;
+/// `SADB_SASTATE_DEAD`.
+const DEAD: u8 = 3;
 
 /// What is to be read again.
 #[derive(Debug, Default)]
@@ -94,22 +100,22 @@ impl Engine {
         }
     }
 
-    /// The SAs that the kernel has.
-    pub(super) fn compare_sas(&mut self, now: Now, entries: &[SadbEntry]) {
-        let alive = |sa| entries.iter().find(|e| e.sa.id() == sa && e.state != SaState::Dead);
-        let gone = self.book.take_installed(|sa, _| alive(*sa).is_none());
-        self.book.doomed.retain(|sa, _| alive(*sa).is_some());
+    /// The SAs that the kernel has, each with its state.
+    pub(super) fn compare_sas(&mut self, now: Now, seen: &[(SaId, u8)]) {
+        let alive: HashMap<_, _> = seen.iter().copied().filter(|(_, state)| *state < DEAD).collect();
+        let gone = self.book.take_installed(|sa, _| !alive.contains_key(sa));
+        self.book.doomed.retain(|sa, _| alive.contains_key(sa));
         for doomed in self.book.doomed.values_mut() {
             doomed.again = now.mono;
         }
         self.tell_gone(gone);
-        for entry in entries.iter().filter(|e| e.state == SaState::Dying) {
-            self.tell_soft(entry.sa.id());
+        for (sa, _) in seen.iter().filter(|(_, state)| *state == DYING) {
+            self.tell_soft(*sa);
         }
     }
 
     /// An SA is past its soft lifetime; that is told once.
-    pub(super) fn tell_soft(&mut self, sa: crate::sadb::SaId) {
+    pub(super) fn tell_soft(&mut self, sa: SaId) {
         let Some(owned) = self.book.sas.get_mut(&sa) else { return };
         if owned.stage == Stage::Installed && !std::mem::replace(&mut owned.is_soft, true) {
             self.tell(KernelEvent::Expire { sa, hard: false });

@@ -124,3 +124,45 @@ fn limits_of_octets() {
         talk.quiet();
     }
 }
+
+#[test]
+fn no_damage_to_a_message_does_harm() {
+    for (dialect, recorded) in [
+        (Dialect::FreeBsd, [FREEBSD_ACQUIRE, FREEBSD_POLICY, FREEBSD_SOFT, FREEBSD_HARD]),
+        (Dialect::OpenBsd, [OPENBSD_ACQUIRE, OPENBSD_ASKED, OPENBSD_SOFT, OPENBSD_HARD]),
+    ] {
+        let mut talk = Talk::registered(dialect);
+        talk.install(0x8031, 0x9031);
+        for hex in recorded {
+            let whole = bytes(hex);
+            for at in 0..whole.len() {
+                for mask in [0x01, 0x80, 0xff] {
+                    let mut damaged = whole.clone();
+                    damaged[at] ^= mask;
+                    // Also as an answer to whatever is under way.
+                    for pid in [0, PID] {
+                        damaged[12..16].copy_from_slice(&pid.to_ne_bytes());
+                        talk.engine.handle_message(talk.now, &damaged);
+                        talk.engine.handle_message(talk.now, &damaged[..at]);
+                    }
+                }
+                talk.pass(Duration::from_millis(100));
+                while talk.engine.poll_event().is_some() || talk.engine.poll_write().is_some() {}
+            }
+        }
+        // It goes on as before, once everything that was under way has been refused.
+        for _ in 0..1000 {
+            while talk.engine.poll_event().is_some() {}
+            match talk.engine.poll_write() {
+                Some(question) => {
+                    let question = Message::parse(dialect, &question).unwrap();
+                    talk.refuse(&question, 2);
+                }
+                None if talk.engine.poll_timeout().is_some() => talk.pass_to_timeout(),
+                None => break,
+            }
+        }
+        assert_eq!(talk.engine.poll_timeout(), None);
+        talk.reserve(0xa001, None);
+    }
+}
