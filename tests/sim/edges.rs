@@ -234,7 +234,8 @@ fn forged_notifies_of_many_kinds_are_few_lines_in_the_log() {
 fn an_spi_that_is_in_use_is_refused() {
     let mut pair = Pair::fine(Side::a(), Side::b());
     acquire_b(&mut pair);
-    pair.run_for(SECOND);
+    // A kernel that asks for what it was given a moment ago would get no other pair.
+    pair.run_for(11 * SECOND);
     let sas = pair.a.kernel.sas().to_vec();
     let taken = pair.b.kernel.sas().iter().find(|sa| sa.inbound).expect("a tunnel").params.spi;
     pair.b.kernel.answer(Answer::Reply(Reply::Spi(taken)));
