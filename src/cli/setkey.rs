@@ -122,10 +122,10 @@ fn describe(step: &setkey::Step) -> String {
         setkey::Step::FlushSad(Some(protocol)) => format!("flush {protocol}"),
         setkey::Step::FlushSpd => "spdflush".to_owned(),
         setkey::Step::Install(policy) => {
-            format!("spdadd {} {:?}", policy.selector, policy.direction).to_lowercase()
+            format!("spdadd {} {}", policy.selector, policy.direction)
         }
         setkey::Step::Remove(policy) => {
-            format!("spddelete {} {:?}", policy.selector, policy.direction).to_lowercase()
+            format!("spddelete {} {}", policy.selector, policy.direction)
         }
     }
 }

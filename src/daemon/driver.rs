@@ -145,6 +145,8 @@ impl Driver {
                 if let Some(waiting) = self.dumps.remove(&id) {
                     // Whoever asked may have gone.
                     let _ = waiting.send(result);
+                } else if let Err(error) = result {
+                    tracing::debug!(%error, "what an earlier daemon has left was not removed");
                 }
             }
             event => self.parts.endpoint.handle_kernel(self.parts.clock.now(), event),

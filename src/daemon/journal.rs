@@ -1,35 +1,57 @@
-//! Which SAs this daemon has in the system's kernel, in a file, so that the next life finds what a killed one has left.
+//! Which SAs and policies this daemon has in the system's kernel, in a file, so that the next life finds what a killed one
+//! has left.
 //!
-//! Old SAs do harm: their peer has forgotten them, and a kernel that prefers the older of two (FreeBSD) sends with them
-//! until they expire. A kernel does not say who made an SA, and what an operator or another program has put there must
-//! stay. So what is ours is written down before it is installed, and struck out when it is gone.
+//! What is left does harm: the peer has forgotten old SAs, and a kernel that prefers the older of two (FreeBSD) sends with
+//! them until they expire; a policy whose tunnel is not configured any more blocks its traffic. A kernel does not say who
+//! made what, and what an operator or another program has put there must stay. So what is ours is written down before it
+//! is installed, and struck out when it is gone.
 //!
-//! One line a change: `+ PROTOCOL SOURCE DESTINATION SPI` and `- PROTOCOL DESTINATION SPI`. After a reboot the kernel has
-//! none of them, and removing them again does nothing.
+//! One line a change: `+` or `-`, then `PROTOCOL SOURCE DESTINATION SPI` or
+//! `policy DIRECTION LOCAL REMOTE PROTOCOL LOCAL-PORT REMOTE-PORT`. After a reboot the kernel has none of them, and
+//! removing them again does nothing.
 
-use std::collections::BTreeMap;
-use std::fmt::Write as _;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::net::IpAddr;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-use crate::sadb::{Protocol, SaId, Spi};
+use crate::sadb::{Direction, Prefix, Protocol, SaId, Selector, Spi};
 
-/// So many lines more than SAs are written before the file is written anew.
+/// So many lines more than entries are written before the file is written anew.
 const SLACK: usize = 1024;
 /// A file longer than this is none of ours.
 const LONGEST: u64 = 64 << 20;
+
+/// What a kernel has one policy for.
+pub type Place = (Selector, Direction);
+
+/// What is ours in the kernel: SAs with their outer source, and policies.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Held {
+    /// SAs.
+    pub sas: BTreeMap<SaId, IpAddr>,
+    /// Policies.
+    pub policies: BTreeSet<Place>,
+}
+
+impl Held {
+    fn len(&self) -> usize {
+        self.sas.len() + self.policies.len()
+    }
+}
 
 /// The file, and what is in it.
 #[derive(Debug)]
 pub struct Journal {
     path: PathBuf,
     file: File,
-    held: BTreeMap<SaId, IpAddr>,
+    held: Held,
     lines: usize,
-    /// Said once: without the file the daemon works as well, until it is killed.
+    /// The last line may be torn: the file has to be written anew. Said once: without it the daemon works as well, until it
+    /// is killed.
     failed: bool,
 }
 
@@ -37,49 +59,63 @@ impl Journal {
     /// Opens it, and gives what an earlier life has left.
     ///
     /// # Errors
-    /// The file cannot be read or written.
-    pub fn open(path: &Path) -> io::Result<(Self, Vec<(SaId, IpAddr)>)> {
-        let left = match fs::metadata(path) {
-            Ok(found) if found.len() > LONGEST => Vec::new(),
-            Ok(_) => read(&String::from_utf8_lossy(&fs::read(path)?)).into_iter().collect(),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+    /// The file cannot be read or written, or it is not ours.
+    pub fn open(path: &Path) -> io::Result<(Self, Held)> {
+        // What is left stays written until it has been removed from the kernel.
+        let held = match read_file(path) {
+            Ok(text) => read(&text),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Held::default(),
             Err(error) => return Err(error),
         };
-        // What is left stays written until it has been removed from the kernel.
-        let held: BTreeMap<_, _> = left.iter().copied().collect();
         let file = write_anew(path, &held)?;
         let lines = held.len();
+        let left = held.clone();
         Ok((Self { path: path.to_owned(), file, held, lines, failed: false }, left))
     }
 
     /// An SA is about to be installed.
     pub fn add(&mut self, sa: SaId, src: IpAddr) {
-        if self.held.insert(sa, src).is_none() {
-            self.write(&line_of(&sa, src));
+        if self.held.sas.insert(sa, src).is_none() {
+            self.write(&Line::Sa(sa, src), '+');
         }
     }
 
     /// An SA is gone, or was never there.
     pub fn remove(&mut self, sa: &SaId) {
-        if self.held.remove(sa).is_some() {
-            self.write(&format!("- {} {} {}\n", sa.protocol, sa.dst, sa.spi));
+        if let Some(src) = self.held.sas.remove(sa) {
+            self.write(&Line::Sa(*sa, src), '-');
         }
     }
 
-    fn write(&mut self, line: &str) {
+    /// A policy is about to be installed.
+    pub fn add_policy(&mut self, place: Place) {
+        if self.held.policies.insert(place) {
+            self.write(&Line::Policy(place), '+');
+        }
+    }
+
+    /// A policy is gone.
+    pub fn remove_policy(&mut self, place: &Place) {
+        if self.held.policies.remove(place) {
+            self.write(&Line::Policy(*place), '-');
+        }
+    }
+
+    fn write(&mut self, line: &Line, sign: char) {
         self.lines += 1;
-        let written = if self.lines > 2 * self.held.len() + SLACK {
+        let written = if self.failed || self.lines > 2 * self.held.len() + SLACK {
             write_anew(&self.path, &self.held).map(|file| {
                 self.file = file;
                 self.lines = self.held.len();
             })
         } else {
-            self.file.write_all(line.as_bytes())
+            self.file.write_all(format!("{sign} {line}\n").as_bytes())
         };
+        let had_failed = std::mem::replace(&mut self.failed, written.is_err());
         if let Err(error) = written
-            && !std::mem::replace(&mut self.failed, true)
+            && !had_failed
         {
-            tracing::warn!(path = %self.path.display(), %error, "the list of our SAs cannot be written");
+            tracing::warn!(path = %self.path.display(), %error, "the list of what is ours in the kernel cannot be written");
         }
     }
 }
@@ -87,22 +123,56 @@ impl Journal {
 impl Drop for Journal {
     /// Nothing left is no file.
     fn drop(&mut self) {
-        if self.held.is_empty() {
+        if self.held.len() == 0 {
             let _ = fs::remove_file(&self.path);
         }
     }
 }
 
-fn line_of(sa: &SaId, src: IpAddr) -> String {
-    format!("+ {} {src} {} {}\n", sa.protocol, sa.dst, sa.spi)
+/// What one line is about.
+#[derive(Clone, Copy, Debug)]
+enum Line {
+    Sa(SaId, IpAddr),
+    Policy(Place),
+}
+
+impl fmt::Display for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sa(sa, src) => write!(f, "{} {src} {} {}", sa.protocol, sa.dst, sa.spi),
+            Self::Policy((selector, direction)) => {
+                let Selector { local, remote, protocol, local_port, remote_port } = selector;
+                write!(f, "policy {direction} {}/{}", local.address(), local.prefix_len())?;
+                write!(
+                    f,
+                    " {}/{} {protocol} {local_port} {remote_port}",
+                    remote.address(),
+                    remote.prefix_len()
+                )
+            }
+        }
+    }
+}
+
+/// The text of the file, which has to be a plain file of our own: what it names is taken out of the kernel. A link that
+/// somebody has put there is not followed.
+fn read_file(path: &Path) -> io::Result<String> {
+    let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK;
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    let found = file.metadata()?;
+    if !found.is_file() || found.uid() != nix::unistd::geteuid().as_raw() || found.len() > LONGEST {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "this file is not of our making"));
+    }
+    let mut octets = Vec::new();
+    file.take(LONGEST).read_to_end(&mut octets)?;
+    Ok(String::from_utf8_lossy(&octets).into_owned())
 }
 
 /// Writes beside it and renames, so that there is always a whole file.
-fn write_anew(path: &Path, held: &BTreeMap<SaId, IpAddr>) -> io::Result<File> {
-    let mut text = String::new();
-    for (sa, src) in held {
-        let _ = text.write_str(&line_of(sa, *src));
-    }
+fn write_anew(path: &Path, held: &Held) -> io::Result<File> {
+    let sas = held.sas.iter().map(|(sa, src)| Line::Sa(*sa, *src));
+    let policies = held.policies.iter().map(|place| Line::Policy(*place));
+    let text: String = sas.chain(policies).map(|line| format!("+ {line}\n")).collect();
     let mut beside = path.as_os_str().to_owned();
     beside.push(".new");
     let beside = PathBuf::from(beside);
@@ -110,7 +180,6 @@ fn write_anew(path: &Path, held: &BTreeMap<SaId, IpAddr>) -> io::Result<File> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    // A link that somebody has put there is not followed.
     let mut file = OpenOptions::new().append(true).create_new(true).mode(0o600).open(&beside)?;
     file.write_all(text.as_bytes())?;
     fs::rename(&beside, path)?;
@@ -118,33 +187,49 @@ fn write_anew(path: &Path, held: &BTreeMap<SaId, IpAddr>) -> io::Result<File> {
 }
 
 /// What the lines add up to. A line that cannot be read, as the last one of a killed daemon may be, says nothing.
-fn read(text: &str) -> BTreeMap<SaId, IpAddr> {
-    let mut held = BTreeMap::new();
-    for line in text.lines() {
-        let words: Vec<_> = line.split(' ').collect();
-        match words[..] {
-            ["+", protocol, src, dst, spi] => {
-                if let (Some(sa), Ok(src)) = (sa_id(protocol, dst, spi), src.parse()) {
-                    held.insert(sa, src);
-                }
-            }
-            ["-", protocol, dst, spi] => {
-                if let Some(sa) = sa_id(protocol, dst, spi) {
-                    held.remove(&sa);
-                }
-            }
+fn read(text: &str) -> Held {
+    let mut held = Held::default();
+    for (sign, line) in text.lines().filter_map(|line| line.split_once(' ')) {
+        match (sign, parse(line)) {
+            ("+", Some(Line::Sa(sa, src))) => drop(held.sas.insert(sa, src)),
+            ("-", Some(Line::Sa(sa, _))) => drop(held.sas.remove(&sa)),
+            ("+", Some(Line::Policy(place))) => drop(held.policies.insert(place)),
+            ("-", Some(Line::Policy(place))) => drop(held.policies.remove(&place)),
             _ => {}
         }
     }
     held
 }
 
-fn sa_id(protocol: &str, dst: &str, spi: &str) -> Option<SaId> {
-    let protocol =
-        [Protocol::Esp, Protocol::Ah, Protocol::IpComp].into_iter().find(|p| p.to_string() == protocol)?;
-    let digits = spi.strip_prefix("0x").filter(|digits| digits.len() == 8)?;
-    let spi = Spi::new(u32::from_str_radix(digits, 16).ok()?)?;
-    Some(SaId { protocol, dst: dst.parse().ok()?, spi })
+fn parse(line: &str) -> Option<Line> {
+    let words: Vec<_> = line.split(' ').collect();
+    match words[..] {
+        ["policy", direction, local, remote, protocol, local_port, remote_port] => {
+            let direction =
+                [Direction::In, Direction::Out].into_iter().find(|d| d.to_string() == direction)?;
+            let selector = Selector {
+                local: prefix(local)?,
+                remote: prefix(remote)?,
+                protocol: protocol.parse().ok()?,
+                local_port: local_port.parse().ok()?,
+                remote_port: remote_port.parse().ok()?,
+            };
+            Some(Line::Policy((selector, direction)))
+        }
+        [protocol, src, dst, spi] => {
+            let known = [Protocol::Esp, Protocol::Ah, Protocol::IpComp];
+            let protocol = known.into_iter().find(|p| p.to_string() == protocol)?;
+            let digits = spi.strip_prefix("0x").filter(|digits| digits.len() == 8)?;
+            let spi = Spi::new(u32::from_str_radix(digits, 16).ok()?)?;
+            Some(Line::Sa(SaId { protocol, dst: dst.parse().ok()?, spi }, src.parse().ok()?))
+        }
+        _ => None,
+    }
+}
+
+fn prefix(text: &str) -> Option<Prefix> {
+    let (address, len) = text.split_once('/')?;
+    Prefix::new(address.parse().ok()?, len.parse().ok()?)
 }
 
 #[cfg(test)]
@@ -157,25 +242,39 @@ mod tests {
         SaId { protocol: Protocol::Esp, dst: [192, 0, 2, 2].into(), spi: Spi::new(number).unwrap() }
     }
 
+    fn held(sas: &[SaId], policies: &[Place]) -> Held {
+        Held { sas: sas.iter().map(|sa| (*sa, HERE)).collect(), policies: policies.iter().copied().collect() }
+    }
+
+    fn place(port: u16) -> Place {
+        let net = |third| Prefix::new([10, 0, third, 0].into(), 24).unwrap();
+        let selector = Selector { protocol: 6, local_port: port, ..Selector::between(net(1), net(2)) };
+        (selector, Direction::Out)
+    }
+
     #[test]
     fn a_killed_daemon_leaves_what_it_had() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("coati.sas");
         let (mut journal, left) = Journal::open(&path).unwrap();
-        assert_eq!(left, []);
-        let v6 =
-            SaId { protocol: Protocol::Ah, dst: "2001:db8::2".parse().unwrap(), spi: Spi::new(256).unwrap() };
-        journal.add(sa(0x1000), HERE);
-        journal.add(sa(0x1001), HERE);
-        journal.add(v6, "2001:db8::1".parse().unwrap());
+        assert_eq!(left, Held::default());
+        let v6: IpAddr = "2001:db8::2".parse().unwrap();
+        let ah = SaId { protocol: Protocol::Ah, dst: v6, spi: Spi::new(256).unwrap() };
+        let v6_policy = (Selector::between(Prefix::host(v6), Prefix::new(v6, 0).unwrap()), Direction::In);
+        for sa in [sa(0x1000), sa(0x1001), ah] {
+            journal.add(sa, HERE);
+        }
+        for place in [place(80), place(81), v6_policy] {
+            journal.add_policy(place);
+        }
         journal.remove(&sa(0x1000));
+        journal.remove_policy(&place(80));
         std::mem::forget(journal);
 
         let (mut journal, left) = Journal::open(&path).unwrap();
-        assert_eq!(left, [(sa(0x1001), HERE), (v6, "2001:db8::1".parse().unwrap())]);
-        for (sa, _) in left {
-            journal.remove(&sa);
-        }
+        assert_eq!(left, held(&[sa(0x1001), ah], &[place(81), v6_policy]));
+        left.sas.keys().for_each(|sa| journal.remove(sa));
+        left.policies.iter().for_each(|place| journal.remove_policy(place));
         drop(journal);
         assert!(!path.exists(), "nothing is left to remember");
     }
@@ -183,17 +282,31 @@ mod tests {
     #[test]
     fn damaged_lines_say_nothing() {
         let whole = "+ esp 192.0.2.1 192.0.2.2 0x00001001\n";
-        let expected = BTreeMap::from([(sa(0x1001), HERE)]);
         for damage in [
             "+ esp 192.0.2.1 192.0.2.2 0x000010",
             "+ esp 1 2 3",
             "- esp",
             "\u{0}",
             "+ gre 1.1.1.1 2.2.2.2 0x00001001",
+            "+ policy up 10.0.0.0/8 10.0.0.0/8 0 0 0",
+            "+ policy in 10.0.0.0/33 10.0.0.0/8 0 0 0",
+            "+ policy in 10.0.0.0/8 10.0.0.0/8 0 0",
         ] {
-            assert_eq!(read(&format!("{whole}{damage}")), expected, "{damage}");
+            assert_eq!(read(&format!("{whole}{damage}")), held(&[sa(0x1001)], &[]), "{damage}");
         }
-        assert_eq!(read("+ esp 192.0.2.1 192.0.2.2 0x000000ff\n"), BTreeMap::new(), "a reserved SPI");
+        assert_eq!(read("+ esp 192.0.2.1 192.0.2.2 0x000000ff\n"), Held::default(), "a reserved SPI");
+    }
+
+    #[test]
+    fn what_is_no_file_of_ours_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, other) = (folder.path().join("coati.sas"), folder.path().join("other"));
+        fs::write(&other, "+ esp 192.0.2.1 192.0.2.2 0x00001001\n").unwrap();
+        std::os::unix::fs::symlink(&other, &path).unwrap();
+        assert!(Journal::open(&path).is_err(), "a link");
+        fs::remove_file(&path).unwrap();
+        nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        assert!(Journal::open(&path).is_err(), "a pipe, which would wait for a writer");
     }
 
     #[test]
@@ -207,6 +320,6 @@ mod tests {
         }
         journal.add(sa(0x1000), HERE);
         assert!(fs::metadata(&path).unwrap().len() < 100_000);
-        assert_eq!(read(&fs::read_to_string(&path).unwrap()), BTreeMap::from([(sa(0x1000), HERE)]));
+        assert_eq!(read(&fs::read_to_string(&path).unwrap()), held(&[sa(0x1000)], &[]));
     }
 }

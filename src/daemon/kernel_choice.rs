@@ -102,9 +102,11 @@ pub fn in_process(dialect: Dialect, clock: Clock, outlet: Outlet) -> (Chosen, In
     (Chosen { kernel: Box::new(kernel), esp: join(socket, outlet), is_system: false }, ends)
 }
 
-/// Where the list of our SAs in the system's kernel is kept: beside the control socket.
+/// Where the list of what is ours in the system's kernel is kept: beside the control socket, and one for each.
 pub fn journal_path(control: &Path) -> PathBuf {
-    control.with_extension("sas")
+    let mut path = control.as_os_str().to_owned();
+    path.push(".sas");
+    path.into()
 }
 
 fn parts(dialect: Dialect, clock: Clock) -> Parts {

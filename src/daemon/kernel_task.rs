@@ -1,14 +1,16 @@
 //! The kernel's side of the driver: every request gets exactly one answer, if need be that there was none in time; and
 //! what is ours in a kernel that outlives us is written down.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::fmt;
+use std::future::poll_fn;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use super::journal::Journal;
+use super::clock::Clock;
+use super::journal::{Journal, Place};
 use crate::kernel::Kernel;
-use crate::sadb::{Capabilities, KernelError, KernelEvent, Request, RequestId, SaId};
+use crate::sadb::{Capabilities, KernelError, KernelEvent, Reply, Request, RequestId, SaId};
 use crate::time::Instant;
 
 /// How long a kernel may take for an answer.
@@ -25,6 +27,8 @@ enum Effect {
     Installed([SaId; 2]),
     /// This is not there any more, or still is.
     Removed(SaId),
+    /// The same of a policy.
+    PolicyRemoved(Place),
 }
 
 /// A kernel with a deadline for each request.
@@ -32,6 +36,10 @@ pub struct KernelTask {
     kernel: Box<dyn Kernel>,
     /// Only for a kernel whose SAs outlive this process.
     journal: Option<Journal>,
+    /// Policies that an operator had loaded before we came: they are there when we go.
+    standing: BTreeSet<Place>,
+    /// What is to be told before anything that the kernel says.
+    early: VecDeque<KernelEvent>,
     pending: HashMap<RequestId, Effect>,
     /// In the order of their deadlines, since all wait equally long. Answered ones are dropped when they come up.
     deadlines: VecDeque<(Instant, RequestId)>,
@@ -41,7 +49,15 @@ pub struct KernelTask {
 impl KernelTask {
     /// Wraps `kernel`; its SAs are written into `journal`, where there is one.
     pub fn new(kernel: Box<dyn Kernel>, journal: Option<Journal>) -> Self {
-        Self { kernel, journal, pending: HashMap::new(), deadlines: VecDeque::new(), own: OURS }
+        Self {
+            kernel,
+            journal,
+            standing: BTreeSet::new(),
+            early: VecDeque::new(),
+            pending: HashMap::new(),
+            deadlines: VecDeque::new(),
+            own: OURS,
+        }
     }
 
     /// What the kernel can do.
@@ -49,8 +65,19 @@ impl KernelTask {
         self.kernel.capabilities()
     }
 
+    /// These policies were there before us. What we make of them stays when it is removed.
+    pub fn leave_standing(&mut self, places: impl IntoIterator<Item = Place>) {
+        self.standing.extend(places);
+    }
+
     /// Hands a request of the core over.
     pub fn submit(&mut self, now: Instant, id: RequestId, request: Request) {
+        if let Request::RemovePolicy(policy) = &request
+            && self.standing.contains(&policy.place())
+        {
+            self.early.push_back(KernelEvent::Reply { id, result: Ok(Reply::Done) });
+            return;
+        }
         let effect = match &request {
             Request::InstallPair { pair, .. } => {
                 let (inbound, outbound) = (&pair.inbound.0, &pair.outbound.0);
@@ -61,6 +88,16 @@ impl KernelTask {
                 Effect::Installed([inbound.id(), outbound.id()])
             }
             Request::Delete(sa) | Request::Reclaim { sa, .. } => Effect::Removed(*sa),
+            Request::InstallPolicy(policy) => {
+                let journal = self.journal.as_mut().filter(|_| !self.standing.contains(&policy.place()));
+                if let Some(journal) = journal {
+                    journal.add_policy(policy.place());
+                }
+                Effect::Nothing
+            }
+            Request::RemovePolicy(policy) | Request::DropPolicy(policy) => {
+                Effect::PolicyRemoved(policy.place())
+            }
             _ => Effect::Nothing,
         };
         self.pending.insert(id, effect);
@@ -81,8 +118,30 @@ impl KernelTask {
         id.0 & OURS != 0
     }
 
+    /// Hands a request of the daemon's own over and waits for its answer. Whatever else comes meanwhile is told afterwards.
+    pub async fn ask(&mut self, clock: Clock, request: Request) -> Result<Reply, KernelError> {
+        let own = self.submit_own(clock.now().mono, request);
+        let mut others = VecDeque::new();
+        let result = loop {
+            let deadline = self.deadline().map_or(Duration::ZERO, |at| clock.until(at));
+            let event = tokio::select! {
+                event = poll_fn(|context| self.poll_next(context)) => Some(event),
+                () = tokio::time::sleep(deadline) => self.expire(clock.now().mono),
+            };
+            match event {
+                Some(KernelEvent::Reply { id, result }) if id == own => break result,
+                event => others.extend(event),
+            }
+        };
+        self.early.append(&mut others);
+        result
+    }
+
     /// The next event. Answers that come after their deadline are gone.
     pub fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<KernelEvent> {
+        if let Some(event) = self.early.pop_front() {
+            return Poll::Ready(event);
+        }
         loop {
             match self.kernel.poll_next(context) {
                 Poll::Ready(KernelEvent::Reply { id, .. }) if !self.pending.contains_key(&id) => {
@@ -103,6 +162,12 @@ impl KernelTask {
             KernelEvent::Reply { id, result } => match (self.pending.remove(id), result) {
                 (Some(Effect::Installed(pair)), Err(_)) => &{ pair },
                 (Some(Effect::Removed(sa)), Ok(_) | Err(KernelError::NoSuchSa)) => &[sa],
+                (Some(Effect::PolicyRemoved(place)), Ok(_) | Err(KernelError::NoSuchSa)) => {
+                    if let Some(journal) = &mut self.journal {
+                        journal.remove_policy(&place);
+                    }
+                    &[]
+                }
                 _ => &[],
             },
             KernelEvent::Expire { sa, hard: true } | KernelEvent::Gone { sa } => &[*sa],
@@ -145,7 +210,7 @@ impl fmt::Debug for KernelTask {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sadb::{DumpKind, Reply};
+    use crate::sadb::DumpKind;
 
     /// Answers only what it is told to.
     #[derive(Default)]

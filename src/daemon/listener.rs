@@ -104,8 +104,9 @@ impl Listener {
         match ipsec_socket::switched_off(self.ports.iter().any(|port| port.natt)) {
             Ok(switches) => {
                 for name in switches {
-                    let line =
-                        format!("sysctl {name} is 0: without it the kernel takes no ESP (sysctl {name}=1)");
+                    let line = format!(
+                        "sysctl {name} is 0, so the kernel leaves such packets alone: sysctl {name}=1"
+                    );
                     logger.line(Level::Warning, line.as_str());
                 }
             }

@@ -1,14 +1,11 @@
 //! What an operator does to a system's kernel directly, without a running daemon: loads policies, empties it, lists it.
 
-use std::future::poll_fn;
-use std::time::Duration;
-
 use super::clock::Clock;
 use super::kernel_choice::KernelOptions;
 use super::kernel_task::KernelTask;
 use crate::conf::setkey::Step;
 use crate::kernel::system;
-use crate::sadb::{KernelError, KernelEvent, Reply, Request};
+use crate::sadb::{KernelError, Reply, Request};
 
 /// Carries the requests out, one after the other, and gives their answers. What fails is told with its place among them,
 /// and the rest goes on, as setkey does.
@@ -33,27 +30,10 @@ pub fn carry_out(
         let mut task = KernelTask::new(kernel, None);
         let mut answers = Vec::with_capacity(requests.len());
         for request in requests {
-            answers.push(answer(&mut task, clock, request).await);
+            answers.push(task.ask(clock, request).await);
         }
         Ok(answers)
     })
-}
-
-async fn answer(task: &mut KernelTask, clock: Clock, request: Request) -> Result<Reply, KernelError> {
-    let own = task.submit_own(clock.now().mono, request);
-    loop {
-        let deadline = task.deadline().map_or(Duration::ZERO, |at| clock.until(at));
-        let event = tokio::select! {
-            event = poll_fn(|context| task.poll_next(context)) => Some(event),
-            () = tokio::time::sleep(deadline) => task.expire(clock.now().mono),
-        };
-        // Whatever else the kernel has to say is for the daemon.
-        if let Some(KernelEvent::Reply { id, result }) = event
-            && id == own
-        {
-            return result;
-        }
-    }
 }
 
 /// The request that a step of a setkey file is.
@@ -62,6 +42,6 @@ pub fn request(step: Step) -> Request {
         Step::FlushSad(protocol) => Request::FlushSad(protocol),
         Step::FlushSpd => Request::FlushSpd,
         Step::Install(policy) => Request::InstallPolicy(policy),
-        Step::Remove(policy) => Request::RemovePolicy(policy),
+        Step::Remove(policy) => Request::DropPolicy(policy),
     }
 }

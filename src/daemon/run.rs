@@ -16,7 +16,7 @@ use super::clock::Clock;
 use super::control::ControlServer;
 use super::driver::{Input, Reload};
 use super::gateway::{Gateway, Setup};
-use super::journal::Journal;
+use super::journal::{Held, Journal, Place};
 use super::kernel_choice::{self, KernelOptions};
 use super::kernel_task::KernelTask;
 use super::listener::{BindError, Binding, Listener};
@@ -29,7 +29,7 @@ use crate::conf::Network;
 use crate::ike::policy::Policy;
 use crate::kernel::Kernel;
 use crate::kernel::userspace::InProcess;
-use crate::sadb::{Capabilities, Request};
+use crate::sadb::{Capabilities, DumpKind, FlowAction, FlowPolicy, Reply, Request};
 
 /// How long the control socket may take to close.
 const LAST_ANSWERS: Duration = Duration::from_secs(1);
@@ -157,7 +157,11 @@ async fn serve(options: &Options, logger: &Logger, hosting: Hosting) -> Result<(
     if kernel.is_system {
         listener.prepare_for_kernel(logger);
     }
-    let kernel_task = keep_track(kernel.kernel, kernel.is_system, options, clock, logger);
+    let kernel_task = if kernel.is_system {
+        keep_track(kernel.kernel, (options, &loaded.policy), clock, logger).await
+    } else {
+        KernelTask::new(kernel.kernel, None)
+    };
     let abilities = kernel_task.capabilities();
     weak::warn(&loaded.policy, logger);
     abilities::restrict(&mut loaded.policy, &abilities, logger);
@@ -184,38 +188,53 @@ async fn serve(options: &Options, logger: &Logger, hosting: Hosting) -> Result<(
     Ok(())
 }
 
-/// Wraps the kernel. In one that outlives us, what an earlier life has left is removed, and what is ours is written down.
-fn keep_track(
+/// Wraps the kernel. In one that outlives us, what an earlier life has left is removed, what is ours is written down, and
+/// policies that were there before us stay.
+async fn keep_track(
     kernel: Box<dyn Kernel>,
-    is_system: bool,
-    options: &Options,
+    (options, policy): (&Options, &Policy),
     clock: Clock,
     logger: &Logger,
 ) -> KernelTask {
-    if !is_system {
-        return KernelTask::new(kernel, None);
-    }
     let path = kernel_choice::journal_path(&options.control);
     let (journal, left) = match Journal::open(&path) {
         Ok((journal, left)) => (Some(journal), left),
         Err(error) => {
             let line = format!(
-                "{} cannot be written: {error}; SAs would stay in the kernel if the daemon were killed",
+                "{} cannot be used: {error}; SAs and policies would stay in the kernel if the daemon were killed",
                 path.display()
             );
             logger.line(Level::Warning, line.as_str());
-            (None, Vec::new())
+            (None, Held::default())
         }
     };
-    if !left.is_empty() {
+    if left != Held::default() {
+        let (sas, policies) = (left.sas.len(), left.policies.len());
         let line =
-            format!("removing {} SAs that a daemon before this one has left in the kernel", left.len());
+            format!("a daemon before this one has left {sas} SAs and {policies} policies in the kernel");
         logger.line(Level::Info, line.as_str());
     }
     let mut task = KernelTask::new(kernel, journal);
+    match task.ask(clock, Request::Dump(DumpKind::Spd)).await {
+        Ok(Reply::Spd(entries)) => {
+            let places = entries.iter().map(|entry| entry.policy.place());
+            task.leave_standing(places.filter(|place| !left.policies.contains(place)));
+        }
+        other => {
+            let why = other.err().map_or_else(String::new, |error| format!(": {error}"));
+            let line =
+                format!("the kernel's policies cannot be listed{why}; ours take the place of what is there");
+            logger.line(Level::Warning, line.as_str());
+        }
+    }
     let now = clock.now().mono;
-    for (sa, src) in left {
+    for (sa, src) in left.sas {
         task.submit_own(now, Request::Reclaim { sa, src });
+    }
+    let is_wanted = |place: &Place| policy.flows.iter().any(|flow| flow.place() == *place);
+    for (selector, direction) in left.policies.into_iter().filter(|place| !is_wanted(place)) {
+        let gone = FlowPolicy { selector, direction, action: FlowAction::Bypass, ids: None, priority: 0 };
+        task.submit_own(now, Request::DropPolicy(gone));
     }
     task
 }

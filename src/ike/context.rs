@@ -13,7 +13,7 @@ use crate::crypto::CryptoProvider;
 use crate::crypto::job::CryptoJob;
 use crate::crypto::random::Random;
 use crate::crypto::secret::Secret;
-use crate::sadb::{AddressPair, Protocol, Request, RequestId};
+use crate::sadb::{AddressPair, Direction, FlowPolicy, Protocol, Request, RequestId, Selector};
 use crate::time::Now;
 use crate::wire::natt;
 
@@ -34,8 +34,8 @@ pub(super) enum RequestOwner {
     Spi(QuickId, Protocol, IpAddr),
     /// A pair that starts to send.
     Pair(PairId),
-    /// Nobody waits; the name is for the log, if it fails.
-    Nobody(&'static str),
+    /// Nobody waits for the policy for these packets to be installed, but if that fails it is told.
+    Policy(Selector, Direction),
     /// Nobody waits, and nothing is wrong if what was to be deleted is gone already.
     Cleanup,
 }
@@ -64,6 +64,12 @@ impl Output {
         self.request_owners.insert(id, owner);
         self.requests.push_back((id, request));
         id
+    }
+
+    /// Has the kernel hold a policy.
+    pub(super) fn install_policy(&mut self, policy: &FlowPolicy) {
+        let owner = RequestOwner::Policy(policy.selector, policy.direction);
+        self.request(owner, Request::InstallPolicy(policy.clone()));
     }
 
     pub(super) fn job(&mut self, owner: JobOwner, job: CryptoJob) -> JobId {

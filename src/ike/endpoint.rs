@@ -294,8 +294,7 @@ impl Endpoint {
 
     fn install_flows(&mut self) {
         for flow in self.core.policy.flows.clone() {
-            let owner = super::context::RequestOwner::Nobody("install a policy");
-            self.core.out.request(owner, Request::InstallPolicy(flow));
+            self.core.out.install_policy(&flow);
         }
     }
 

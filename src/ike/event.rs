@@ -91,7 +91,7 @@ pub enum Event {
     /// The kernel refused something outside any exchange.
     Kernel {
         /// What was asked.
-        what: &'static str,
+        what: String,
         /// The refusal.
         error: KernelError,
     },

@@ -245,7 +245,7 @@ impl FakeKernel {
                 }
                 Ok(Reply::Done)
             }
-            Request::RemovePolicy(policy) => {
+            Request::RemovePolicy(policy) | Request::DropPolicy(policy) => {
                 let at = self.place(&policy.selector, policy.direction).ok_or(KernelError::NoSuchSa)?;
                 self.policies.remove(at);
                 Ok(Reply::Done)

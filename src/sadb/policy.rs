@@ -14,6 +14,15 @@ pub enum Direction {
     Out,
 }
 
+impl fmt::Display for Direction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::In => "in",
+            Self::Out => "out",
+        })
+    }
+}
+
 /// How strictly a rule wants its SA (setkey's level, the flow types of OpenBSD).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Level {
@@ -88,6 +97,11 @@ pub struct FlowPolicy {
 }
 
 impl FlowPolicy {
+    /// What a kernel has one policy for, whatever it does: another one for the same packets takes its place.
+    pub const fn place(&self) -> (Selector, Direction) {
+        (self.selector, self.direction)
+    }
+
     /// The number that a priority is counted from, and that stands for none (ipsec-tools' `PRIORITY_DEFAULT`).
     pub const DEFAULT_PRIORITY: u32 = 0x8000_0000;
 

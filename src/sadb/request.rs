@@ -60,6 +60,9 @@ pub enum Request {
     InstallPolicy(FlowPolicy),
     /// Remove a policy that was installed by us.
     RemovePolicy(FlowPolicy),
+    /// Remove the policy for these packets, whoever made it: an operator asks for it, or it is of an earlier life of this
+    /// daemon. What it does is not looked at.
+    DropPolicy(FlowPolicy),
     /// The negotiation that an ACQUIRE asked for has failed.
     AcquireFailed(AcquireId),
     /// Remove all SAs, or all of one protocol, whoever made them: an operator asks for it.

@@ -11,7 +11,7 @@ use crate::ike::event::{Event, Phase1Event, Phase1Id};
 use crate::ike::phase2::{Pair, PairId};
 use crate::ike::policy::Policy;
 use crate::ike::timer::Timer;
-use crate::sadb::Request;
+use crate::sadb::{FlowPolicy, Request};
 use crate::time::Now;
 
 impl Endpoint {
@@ -90,12 +90,14 @@ impl Endpoint {
     /// Replaces the policy. What runs under an unchanged part of it goes on; the rest is deleted.
     fn reload(&mut self, now: Now, policy: Arc<Policy>) {
         let old = std::mem::replace(&mut self.core.policy, Arc::clone(&policy));
-        for flow in old.flows.iter().filter(|f| !policy.flows.contains(f)) {
-            self.core.out.request(RequestOwner::Cleanup, Request::RemovePolicy(flow.clone()));
-        }
+        // A changed policy takes the place of the old one, which stays where the kernel refuses the new: packets must
+        // not leave in the clear in between.
         for flow in policy.flows.iter().filter(|f| !old.flows.contains(f)) {
-            let owner = RequestOwner::Nobody("install a policy");
-            self.core.out.request(owner, Request::InstallPolicy(flow.clone()));
+            self.core.out.install_policy(flow);
+        }
+        let stays = |gone: &FlowPolicy| policy.flows.iter().any(|f| f.place() == gone.place());
+        for flow in old.flows.iter().filter(|f| !stays(f)) {
+            self.core.out.request(RequestOwner::Cleanup, Request::RemovePolicy(flow.clone()));
         }
         let (gone_pairs, gone_phase1s) = self.without_policy(&policy, &old);
         self.delete_pairs(now, gone_pairs);

@@ -60,13 +60,15 @@ impl Endpoint {
             }
             Some(RequestOwner::Pair(pair)) => {
                 if let Err(error) = result {
-                    self.core.out.event(Event::Kernel { what: "begin to send with an SA", error });
+                    let what = "begin to send with an SA".to_owned();
+                    self.core.out.event(Event::Kernel { what, error });
                     self.tell_deleted(now, pair);
                     self.drop_pair(now, pair, false);
                 }
             }
-            Some(RequestOwner::Nobody(what)) => {
+            Some(RequestOwner::Policy(selector, direction)) => {
                 if let Err(error) = result {
+                    let what = format!("install the policy {direction} {selector}");
                     self.core.out.event(Event::Kernel { what, error });
                 }
             }

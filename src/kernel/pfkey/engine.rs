@@ -8,7 +8,7 @@
 //! - A message that is not answered within [`PATIENCE`] has failed, and the next one goes on. What a late answer then
 //!   still gives is given back.
 //! - After messages were lost, or the way to the kernel was, the kernel's SAs and policies are read again and compared
-//!   with the [`Book`](book::Book) of ours.
+//!   with the book of ours.
 //!
 //! Whoever drives it hands in one input, then drains every `poll_*`, then the next input.
 
@@ -177,7 +177,8 @@ impl Engine {
                 Job::Delete { id: Some(id), sa }
             }
             Request::InstallPolicy(policy) => Job::SetPolicy(Box::new(SetPolicy::install(Some(id), policy))),
-            Request::RemovePolicy(policy) => Job::SetPolicy(Box::new(SetPolicy::remove(id, policy))),
+            Request::RemovePolicy(policy) => Job::SetPolicy(Box::new(SetPolicy::remove(id, policy, false))),
+            Request::DropPolicy(policy) => Job::SetPolicy(Box::new(SetPolicy::remove(id, policy, true))),
             Request::AcquireFailed(acquire) => Job::AcquireFailed { id, acquire },
             Request::FlushSad(protocol) => Job::Flush(Flush::sas(id, protocol)),
             Request::FlushSpd => Job::Flush(Flush::policies(id)),

@@ -142,7 +142,9 @@ impl Driver {
 
     /// Only protecting policies on the way out need a route. One that is replaced has its route already.
     fn route_change(&mut self, request: &Request) -> RouteChange {
-        let (Request::InstallPolicy(policy) | Request::RemovePolicy(policy)) = request else {
+        let (Request::InstallPolicy(policy) | Request::RemovePolicy(policy) | Request::DropPolicy(policy)) =
+            request
+        else {
             return RouteChange::Nothing;
         };
         let known = self.engine.policy(&policy.selector, policy.direction);
@@ -152,7 +154,9 @@ impl Driver {
         match (request, known.is_some_and(needs)) {
             (Request::InstallPolicy(policy), false) if needs(policy) => RouteChange::Add(policy.clone()),
             (Request::InstallPolicy(policy), true) if !needs(policy) => RouteChange::Remove(policy.clone()),
-            (Request::RemovePolicy(policy), true) => RouteChange::Remove(policy.clone()),
+            (Request::RemovePolicy(policy) | Request::DropPolicy(policy), true) => {
+                RouteChange::Remove(policy.clone())
+            }
             _ => RouteChange::Nothing,
         }
     }

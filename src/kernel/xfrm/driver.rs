@@ -103,7 +103,16 @@ impl Driver {
             // The kernel's own wish runs out by itself; until then it does not ask again.
             Request::AcquireFailed(id) => self.ours.end_wish(id),
             Request::InstallPolicy(policy) => self.install_policy(policy).await?,
-            Request::RemovePolicy(policy) => self.remove_policy(&policy).await?,
+            Request::RemovePolicy(policy) => {
+                if !self.ours.remove_policy(&policy) {
+                    return Err(KernelError::NoSuchSa);
+                }
+                self.drop_policy(&policy).await?;
+            }
+            Request::DropPolicy(policy) => {
+                self.ours.remove_policy(&policy);
+                self.drop_policy(&policy).await?;
+            }
             Request::FlushSad(protocol) => {
                 self.link.tell(sa::flush(protocol)).await?;
                 for sa in self.ours.forget_sas(protocol) {
@@ -236,10 +245,7 @@ impl Driver {
         }
     }
 
-    async fn remove_policy(&mut self, policy: &FlowPolicy) -> Result<(), KernelError> {
-        if !self.ours.remove_policy(policy) {
-            return Err(KernelError::NoSuchSa);
-        }
+    async fn drop_policy(&mut self, policy: &FlowPolicy) -> Result<(), KernelError> {
         let mut result = Ok(());
         for table in Table::of(policy.direction) {
             let removed = self.link.tell(policy::remove(policy, *table)).await;

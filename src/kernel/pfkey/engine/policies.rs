@@ -15,6 +15,8 @@ pub(super) struct SetPolicy {
     pub(super) policy: FlowPolicy,
     /// Whether it is to be there.
     install: bool,
+    /// Whether it goes whoever has made it.
+    any_owner: bool,
     /// What is still to be sent, the last one first.
     rest: Vec<Message>,
     /// The kernel's number for it.
@@ -23,11 +25,11 @@ pub(super) struct SetPolicy {
 
 impl SetPolicy {
     pub(super) const fn install(id: Option<RequestId>, policy: FlowPolicy) -> Self {
-        Self { id, policy, install: true, rest: Vec::new(), number: None }
+        Self { id, policy, install: true, any_owner: false, rest: Vec::new(), number: None }
     }
 
-    pub(super) const fn remove(id: RequestId, policy: FlowPolicy) -> Self {
-        Self { id: Some(id), policy, install: false, rest: Vec::new(), number: None }
+    pub(super) const fn remove(id: RequestId, policy: FlowPolicy, any_owner: bool) -> Self {
+        Self { id: Some(id), policy, install: false, any_owner, rest: Vec::new(), number: None }
     }
 
     /// It is not done in time. What is wanted stays so: when the kernel is read again and lacks it, it is installed.
@@ -48,6 +50,7 @@ impl Engine {
         } else {
             match self.book.take_policy(&set.policy.selector, set.policy.direction) {
                 Some(own) => dialect.remove_policy(&own.policy),
+                None if set.any_owner => dialect.remove_policy(&set.policy),
                 None => Err(KernelError::NoSuchSa),
             }
         };

@@ -156,16 +156,13 @@ impl Engine {
         self.book.doom(sa, src, now.mono);
     }
 
-    /// OpenBSD flushes flows only together with all SAs, so there each is removed; of others we know none.
+    /// All SAs, of one protocol or of each, or all policies.
     pub(super) fn begin_flush(&mut self, now: Now, limit: Instant, mut flush: Flush) {
         let dialect = self.config.dialect;
         let built = match flush.what {
             What::Sas(protocol) => dialect.flush(protocol),
-            What::Policies if dialect.is_kame() => dialect.flush_spd().map(|message| vec![message]),
-            What::Policies => {
-                let flows = self.book.policies.iter().map(|own| dialect.remove_policy(&own.policy));
-                flows.collect::<Result<Vec<_>, _>>().map(|all| all.into_iter().flatten().collect())
-            }
+            // OpenBSD has no flush of flows alone, and which there are is not for a message to ask.
+            What::Policies => dialect.flush_spd().map(|message| vec![message]),
         };
         match built {
             Ok(messages) => {

@@ -35,7 +35,7 @@ impl Engine {
             }
             Request::Delete(sa) | Request::Reclaim { sa, .. } => self.delete(&sa),
             Request::InstallPolicy(policy) => self.install_policy(now, policy),
-            Request::RemovePolicy(policy) => {
+            Request::RemovePolicy(policy) | Request::DropPolicy(policy) => {
                 done(self.spd.remove(&policy.selector, policy.direction), KernelError::NoSuchSa)
             }
             Request::AcquireFailed(acquire) => {
