@@ -5,9 +5,10 @@ use std::time::Duration;
 use coati::ike::error::Why;
 use coati::ike::event::{Event, Phase2Event};
 use coati::ike::policy::{NatTraversal, Start};
+use coati::kernel::fake::Answer;
 use coati::sadb::{
-    Direction, Endpoints, FlowAction, FlowPolicy, KernelEvent, KernelNotice, Level, Mode, PolicyEntry,
-    Protocol, Request, SaId, SaParams, SecurityRule,
+    Direction, Endpoints, FlowAction, FlowPolicy, KernelError, KernelEvent, KernelNotice, Level, Mode,
+    PolicyEntry, Protocol, Request, SaId, SaParams, SecurityRule,
 };
 use coati::time::UnixTime;
 
@@ -155,6 +156,41 @@ fn a_kernel_that_does_not_use_its_sas_is_not_given_more_and_more() {
     pair.acquire_under(vec![rule]);
     pair.run_for(SECOND);
     assert_eq!(pair.a.kernel.sas().iter().filter(|sa| sa.inbound).count(), 2);
+}
+
+#[test]
+fn a_changed_policy_takes_the_place_of_the_old_one_and_a_refused_one_leaves_it() {
+    let mut pair = Pair::fine(Side::a(), Side::b());
+    let side = pair.a.side.clone();
+    let flow = |level| FlowPolicy {
+        selector: side.selector(),
+        direction: Direction::Out,
+        action: FlowAction::Protect(vec![side.rule(level)]),
+        ids: None,
+        priority: 0,
+    };
+    let mut change = |flows: Vec<FlowPolicy>, answer| {
+        let before = pair.a.kernel.requests().len();
+        pair.a.kernel.answer(answer);
+        let now = pair.now;
+        reload(&mut pair.a, now, coati::ike::policy::Policy { flows, ..side.policy() });
+        pair.run_for(SECOND);
+        let removed = |(_, r): &&(_, Request)| matches!(r, Request::RemovePolicy(_));
+        let removals = pair.a.kernel.requests()[before..].iter().filter(removed).count();
+        let told = pair
+            .a
+            .events
+            .iter()
+            .any(|(_, e)| matches!(e, Event::Kernel { what, .. } if what.contains("out 1")));
+        (pair.a.kernel.policies().to_vec(), removals, told)
+    };
+    let first = vec![flow(Level::Require)];
+    assert_eq!(change(first.clone(), Answer::Honest), (first.clone(), 0, false));
+    let refused = change(vec![flow(Level::Unique(20_000))], Answer::Refuse(KernelError::Errno(22)));
+    assert_eq!(refused, (first, 0, true), "nothing passes in the clear, and the log names the policy");
+    let third = vec![flow(Level::Unique(7))];
+    assert_eq!(change(third.clone(), Answer::Honest), (third, 0, true));
+    assert_eq!(change(Vec::new(), Answer::Honest), (Vec::new(), 1, true));
 }
 
 #[test]

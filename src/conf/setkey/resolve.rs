@@ -1,5 +1,6 @@
 //! From policies as setkey writes them, source and destination, to policies seen from us.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use super::ast::{Action, Command, Host, Level, Packets, Place, Policy, Rule, SetkeyConfig, Way};
@@ -23,6 +24,9 @@ pub struct Resolved {
     pub connections: Vec<Connection>,
 }
 
+/// Above it are the numbers that KAME's kernels pick themselves (IPSEC_MANUAL_REQID_MAX).
+const MAX_REQUEST_ID: u32 = 0x3fff;
+
 /// What one command of a setkey file does to a kernel.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Step {
@@ -38,7 +42,7 @@ pub enum Step {
 
 /// What the commands do, one after the other, to a kernel that is not ours alone.
 pub fn steps(config: &SetkeyConfig, env: &dyn Environment) -> (Option<Vec<Step>>, Vec<Diagnostic>) {
-    let mut resolver = Resolver { env, diagnostics: Vec::new(), resolved: Resolved::default() };
+    let mut resolver = Resolver::new(config, env);
     let mut steps = Vec::new();
     for command in &config.commands {
         match &command.value {
@@ -84,7 +88,7 @@ fn flushed(name: Option<&str>) -> Option<Option<Protocol>> {
 
 /// What the commands add up to: `flush` and `spdflush` empty what came before, `spddelete` takes away.
 pub fn resolve(config: &SetkeyConfig, env: &dyn Environment) -> (Option<Resolved>, Vec<Diagnostic>) {
-    let mut resolver = Resolver { env, diagnostics: Vec::new(), resolved: Resolved::default() };
+    let mut resolver = Resolver::new(config, env);
     for command in &config.commands {
         resolver.command(&command.value, &command.span);
     }
@@ -98,9 +102,44 @@ struct Resolver<'e> {
     env: &'e dyn Environment,
     diagnostics: Vec<Diagnostic>,
     resolved: Resolved,
+    /// Request ids, and whose each is; `None` for those that the file gives itself.
+    request_ids: BTreeMap<u32, Option<Selector>>,
 }
 
-impl Resolver<'_> {
+impl<'e> Resolver<'e> {
+    fn new(config: &SetkeyConfig, env: &'e dyn Environment) -> Self {
+        let policies = config.commands.iter().filter_map(|command| match &command.value {
+            Command::SpdAdd(policy) | Command::SpdUpdate(policy) => policy.action.as_ref(),
+            _ => None,
+        });
+        let rules = policies.flat_map(|action| match action {
+            Action::Ipsec(rules) => rules.as_slice(),
+            _ => &[],
+        });
+        let given = rules.filter_map(|rule| match rule.value.level {
+            Level::Unique(Some(number)) => Some((u32::from(number), None)),
+            _ => None,
+        });
+        Self { env, diagnostics: Vec::new(), resolved: Resolved::default(), request_ids: given.collect() }
+    }
+
+    /// The request id of a policy that is to have SAs of its own and leaves the number to us. Left to the kernel, each
+    /// direction would get another one, and as responder we would not know it. It depends on the traffic alone, so that a
+    /// reload which only adds policies changes none of the others.
+    fn request_id(&mut self, selector: Selector) -> u32 {
+        // FNV-1a.
+        let mix = |hash: u32, octet: u8| (hash ^ u32::from(octet)).wrapping_mul(0x0100_0193);
+        let mut id = 1 + selector.to_string().bytes().fold(0x811c_9dc5, mix) % MAX_REQUEST_ID;
+        for _ in 0..MAX_REQUEST_ID {
+            match self.request_ids.get(&id) {
+                Some(owner) if *owner != Some(selector) => id = id % MAX_REQUEST_ID + 1,
+                _ => break,
+            }
+        }
+        self.request_ids.insert(id, Some(selector));
+        id
+    }
+
     fn error(&mut self, span: &Span, message: impl Into<String>) {
         self.diagnostics.push(Diagnostic::error(span, message));
     }
@@ -313,7 +352,8 @@ impl Resolver<'_> {
                 // The kernel's default level of both is to require.
                 Level::Default | Level::Require => sadb::Level::Require,
                 Level::Use => sadb::Level::Use,
-                Level::Unique(number) => sadb::Level::Unique(number.unwrap_or(0).into()),
+                Level::Unique(Some(number @ 1..)) => sadb::Level::Unique(number.into()),
+                Level::Unique(_) => sadb::Level::Unique(self.request_id(selector)),
             },
         })
     }
@@ -343,6 +383,26 @@ fn known(address: IpAddr) -> Option<IpAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn steps_follow_the_file() {
+        let text = "flush esp; spdflush;\n\
+            spdadd 10.1.0.0/24 10.2.0.0/24 any -P out ipsec esp/tunnel/192.0.2.1-192.0.2.2/require;\n\
+            spdadd 10.1.0.0/24 10.2.0.0/24 any -P out none;\n\
+            spddelete 10.3.0.0/24 10.4.0.0/24 any -P in;\n\
+            spdupdate 10.1.0.0/24 10.2.0.0/24 any -P out discard;\nexit;\nspdflush;\n";
+        let env = crate::conf::NoFiles;
+        let config = super::super::load("setkey.conf", text, &env).0.unwrap();
+        let steps = steps(&config, &env).0.unwrap();
+        let [Step::FlushSad(Some(Protocol::Esp)), Step::FlushSpd, first, gone, last] = &steps[..] else {
+            panic!("{steps:#?}")
+        };
+        assert!(matches!(first, Step::Install(FlowPolicy { action: FlowAction::Protect(_), .. })));
+        let Step::Remove(gone) = gone else { panic!("{gone:?}") };
+        let third = Prefix::new([10, 4, 0, 0].into(), 24).unwrap();
+        assert_eq!((gone.selector.local, gone.direction), (third, Direction::In), "seen from us");
+        assert!(matches!(last, Step::Install(FlowPolicy { action: FlowAction::Discard, .. })));
+    }
 
     #[test]
     fn priorities_are_the_kernels() {

@@ -12,7 +12,7 @@ use coati::crypto::alg::{CipherAlgorithm, Group, HashAlgorithm};
 use coati::ike::policy::{
     AuthMethod, IdentityMatch, MyIdentity, NatTraversal, PfsRule, Policy, Rule, TrafficMatch,
 };
-use coati::sadb::{Direction, FlowAction, Level, Mode, Prefix, Protocol};
+use coati::sadb::{Direction, FlowAction, FlowPolicy, Level, Mode, Prefix, Protocol};
 
 fn case(name: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/conf/cases").join(name);
@@ -128,6 +128,42 @@ fn a_policy_may_want_ah() {
     assert_eq!(policy.flows[0].priority, 0x3fff_fffb, "in the kernel's number");
     let FlowAction::Protect(rules) = &policy.flows[0].action else { panic!("{policy:?}") };
     assert_eq!((rules[0].protocol, rules[0].level), (Protocol::Ah, Level::Unique(7)));
+}
+
+#[test]
+fn a_policy_with_sas_of_its_own_has_one_number_in_both_directions() {
+    let both = |net: &str| {
+        format!(
+            "spdadd 10.1.0.0/24 {net} any -P out ipsec esp/tunnel/192.0.2.1-192.0.2.2/unique;\n\
+             spdadd {net} 10.1.0.0/24 any -P in ipsec esp/tunnel/192.0.2.2-192.0.2.1/unique;\n"
+        )
+    };
+    let numbers = |setkey: &str| -> Vec<u32> {
+        let policy = policy(&case("racoon/tutorial.conf"), Some(setkey), &NoFiles);
+        let level = |flow: &FlowPolicy| match &flow.action {
+            FlowAction::Protect(rules) => match rules[0].level {
+                Level::Unique(number) => number,
+                other => panic!("{other:?}"),
+            },
+            other => panic!("{other:?}"),
+        };
+        let found: Vec<_> = policy.flows.iter().map(level).collect();
+        let connections: Vec<_> = policy.connections.iter().map(|c| c.reqid).collect();
+        assert_eq!(found.iter().step_by(2).copied().collect::<Vec<_>>(), connections);
+        found
+    };
+    let one = numbers(&both("10.2.0.0/24"));
+    assert!(one[0] == one[1] && (1..=0x3fff).contains(&one[0]), "{one:?}");
+    let two = numbers(&(both("10.3.0.0/24") + &both("10.2.0.0/24")));
+    assert_eq!(two[2..], one, "another policy before it changes nothing");
+    assert_ne!(two[0], two[2]);
+    // A number that the file gives is nobody else's.
+    let taken = format!(
+        "spdadd 10.9.0.0/24 10.8.0.0/24 any -P out ipsec esp/tunnel/192.0.2.1-192.0.2.2/unique:{};",
+        one[0]
+    );
+    let three = numbers(&(both("10.2.0.0/24") + &taken));
+    assert!(three[0] == three[1] && three[0] != one[0] && three[2] == one[0], "{three:?}");
 }
 
 #[test]
