@@ -91,6 +91,8 @@ impl Gateway {
             assert_eq!(self.kernel.hear(MessageType::Register).header.satype, satype);
         }
         if dialect.is_kame() {
+            // Once for policies that are loaded, once for those that have to stay.
+            self.kernel.hear(MessageType::SpdDump);
             self.kernel.hear(MessageType::SpdDump);
         } else {
             self.kernel.hear(MessageType::AddFlow);
