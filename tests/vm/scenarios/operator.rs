@@ -13,10 +13,32 @@ use crate::scene::Scene;
 pub(crate) fn setkey(scene: &mut Scene<'_>) -> Outcome<()> {
     let plan = Plan::TUNNEL;
     start(scene, &plan)?;
-    let file = scene.lab.write("operator.setkey", &plan.setkey(Host::A))?;
-    let mut command: Command = scene.lab.on(Host::A, PROGRAM);
-    run(command.args(["setkey", "-f"]).arg(file).args(scene.backend.arguments()))?;
+    load(scene, &plan.setkey(Host::A))?;
     comes_up(scene)
+}
+
+/// The operator has loaded the daemon's own policies before it came (FreeBSD does at boot), and takes them away at last.
+pub(crate) fn loaded_before(scene: &mut Scene<'_>) -> Outcome<()> {
+    let policies = Plan::TUNNEL.setkey(Host::A);
+    load(scene, &policies)?;
+    scene.start_passive(Host::B, &Plan::TUNNEL)?;
+    scene.start_racoon(Host::A, &Plan::TUNNEL)?;
+    comes_up(scene)?;
+    let delete = |line: &str| {
+        let packets = line.replace("spdadd", "spddelete");
+        packets.split_once(" ipsec").map(|(packets, _)| format!("{packets};\n"))
+    };
+    load(scene, &policies.lines().filter_map(delete).collect::<String>())?;
+    match scene.lab.policies(Host::A)? {
+        left if left.is_empty() => Ok(()),
+        left => Err(format!("spddelete leaves\n{}", left.join("\n"))),
+    }
+}
+
+fn load(scene: &Scene<'_>, text: &str) -> Outcome<()> {
+    let file = scene.lab.write("operator.setkey", text)?;
+    let mut command: Command = scene.lab.on(Host::A, PROGRAM);
+    run(command.args(["setkey", "-f"]).arg(file).args(scene.backend.arguments())).map(drop)
 }
 
 /// By iproute2, in Linux's own words.
