@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use coati::crypto::alg::{CipherAlgorithm, HashAlgorithm};
 use coati::crypto::secret::Secret;
-use coati::kernel::pfkey::{AddressRole, Dialect, Extension, ExtensionType, KeyUse, Message, MessageType};
+use coati::kernel::pfkey::{
+    AddressRole, Dialect, End, Extension, ExtensionType, KeyUse, Message, MessageType,
+};
 use coati::sadb::*;
 
 use super::recordings::all;
@@ -112,6 +114,19 @@ fn an_sa_is_the_recorded_one() {
     let tied = SaParams { spi: Spi::new(0x2012).unwrap(), ..sa };
     let openbsd = Dialect::OpenBsd.add(&tied, Direction::Out).unwrap();
     assert_recorded(Dialect::OpenBsd, "ADD 0x2012 with flow", openbsd);
+}
+
+#[test]
+fn openbsd_turns_identities_about_in_update_alone() {
+    let host = |ip| SadbIdentity::Prefix(Prefix::host(ip));
+    let ids = Some((host(US), host(PEER)));
+    let inbound = SaParams { src: PEER, dst: US, ids: ids.clone(), ..outbound() };
+    let source = |message: Message| message.identity(End::Source).unwrap().text().to_vec();
+    let text = |ip| host(ip).to_string().into_bytes();
+    let dialect = Dialect::OpenBsd;
+    assert_eq!(source(dialect.update(&inbound).unwrap()), text(PEER));
+    assert_eq!(source(dialect.add(&inbound, Direction::In).unwrap()), text(US));
+    assert_eq!(source(dialect.add(&SaParams { ids, ..outbound() }, Direction::Out).unwrap()), text(US));
 }
 
 #[test]
