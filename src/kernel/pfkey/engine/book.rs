@@ -75,6 +75,11 @@ impl Book {
         self.sas.get(sa).is_some_and(|owned| owned.stage == Stage::Installed)
     }
 
+    /// Whether the kernel has any SA from us.
+    pub(super) fn has_installed(&self) -> bool {
+        self.sas.values().any(|owned| owned.stage == Stage::Installed)
+    }
+
     /// Whether an address is one that we receive at, as far as our own SAs show.
     pub(super) fn is_local(&self, address: IpAddr) -> bool {
         self.sas

@@ -90,9 +90,10 @@ impl Engine {
     /// Begins what waits, until something is under way.
     pub(super) fn pump(&mut self, now: Now) {
         while self.is_open && self.busy.is_none() {
-            let Some(task) = self.queue.pop_front() else { return };
+            let Some(task) = self.queue.pop_front() else { break };
             self.begin(now, task);
         }
+        self.reread_regularly(now);
     }
 
     /// The first message of a job, or its end if it needs none.

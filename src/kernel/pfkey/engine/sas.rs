@@ -194,7 +194,14 @@ impl Engine {
     pub(super) fn flush_step(&mut self, now: Now, limit: Instant, flush: Flush, outcome: &Outcome<'_>) {
         match outcome {
             Outcome::Answer(_) | Outcome::Refused(ESRCH) => self.flush_on(now, limit, flush),
-            outcome => self.reply(flush.id, Err(self.failure(outcome))),
+            outcome => {
+                // Part of it may be done.
+                match flush.what {
+                    What::Sas(_) => self.reread_sas_soon(now),
+                    What::Policies => self.reread_policies_soon(now),
+                }
+                self.reply(flush.id, Err(self.failure(outcome)));
+            }
         }
     }
 

@@ -230,6 +230,14 @@ fn policy(direction: Direction) -> FlowPolicy {
     }
 }
 
+/// An entry of a dump.
+fn dumped(question: &Message, sa: &SaParams, seq: u32) -> Message {
+    let mut entry = Dialect::FreeBsd.add(sa, Direction::Out).unwrap();
+    entry.header = question.header;
+    (entry.header.seq, entry.header.satype) = (seq, SaType::Esp);
+    entry
+}
+
 /// An EXPIRE of the kernel.
 fn expire(dialect: Dialect, sa: SaId, src: IpAddr, hard: bool) -> Message {
     let mut message = dialect.delete(sa, src).unwrap();

@@ -151,7 +151,10 @@ fn a_delete_without_an_answer_is_sent_again_but_not_for_ever() {
     let mut deletes = 0;
     while talk.engine.poll_timeout().is_some() {
         talk.pass_to_timeout();
-        deletes += usize::from(talk.engine.poll_write().is_some());
+        if let Some(bytes) = talk.engine.poll_write() {
+            let message = Message::parse(Dialect::OpenBsd, &bytes).unwrap();
+            deletes += usize::from(message.header.kind == MessageType::Delete);
+        }
         assert!(deletes < 20);
     }
     assert_eq!(deletes, 5, "six with the first");
@@ -222,6 +225,72 @@ fn a_dump_that_overflows_again_is_not_repeated_at_once() {
         talk.quiet();
         talk.pass_to_timeout();
     }
+}
+
+#[test]
+fn overflows_that_do_not_end_do_not_put_the_reading_off() {
+    let mut talk = Talk::registered(Dialect::FreeBsd);
+    let mut readings = Vec::new();
+    for _ in 0..60 {
+        talk.engine.overflow(talk.now);
+        while let Some(bytes) = talk.engine.poll_write() {
+            let question = Message::parse(Dialect::FreeBsd, &bytes).unwrap();
+            if question.header.kind == MessageType::Dump {
+                readings.push(talk.now.mono);
+            }
+            talk.refuse(&question, 2);
+        }
+        talk.pass(Duration::from_secs(1));
+    }
+    assert_eq!(readings.len(), 6, "{readings:?}");
+    let pauses = readings.windows(2).map(|two| two[1].saturating_since(two[0]));
+    assert!(pauses.into_iter().all(|pause| pause == Duration::from_secs(10)), "{readings:?}");
+}
+
+#[test]
+fn what_was_lost_without_a_word_is_noticed_in_the_end() {
+    let mut talk = Talk::registered(Dialect::FreeBsd);
+    let pair = talk.install(0x9001, 0x8001);
+    for _ in 0..2 {
+        let begun = talk.now.mono;
+        talk.pass_to_timeout();
+        assert_eq!(talk.now.mono.saturating_since(begun), Duration::from_secs(600));
+        let question = talk.sent(MessageType::Dump);
+        for (seq, sa) in [(1, &pair.inbound.0), (0, &pair.outbound.0)] {
+            talk.say(&dumped(&question, sa, seq));
+        }
+        talk.quiet();
+    }
+    talk.pass_to_timeout();
+    let question = talk.sent(MessageType::Dump);
+    talk.refuse(&question, 2);
+    for sa in [pair.outbound.0.id(), pair.inbound.0.id()] {
+        assert_eq!(talk.event(), KernelEvent::Gone { sa });
+    }
+    talk.quiet();
+    assert_eq!(talk.engine.poll_timeout(), None, "there is nothing to be lost");
+}
+
+#[test]
+fn after_a_flush_that_fails_half_way_sas_are_read() {
+    let mut talk = Talk::registered(Dialect::OpenBsd);
+    let pair = talk.install(0x9001, 0x8001);
+    let id = talk.submit(Request::FlushSad(None));
+    let question = talk.sent(MessageType::Flush);
+    talk.say(&question);
+    let question = talk.sent(MessageType::Flush);
+    talk.refuse(&question, 22);
+    assert_eq!(talk.event(), failed(id, KernelError::Foreign(22, "EINVAL")));
+    talk.quiet();
+    for _ in 0..3 {
+        talk.pass_to_timeout();
+        talk.sent(MessageType::Dump);
+    }
+    talk.pass_to_timeout();
+    for sa in [pair.outbound.0.id(), pair.inbound.0.id()] {
+        assert_eq!(talk.event(), KernelEvent::Gone { sa });
+    }
+    talk.quiet();
 }
 
 #[test]
