@@ -75,6 +75,15 @@ impl Book {
         self.sas.get(sa).is_some_and(|owned| owned.stage == Stage::Installed)
     }
 
+    /// Puts an SA in. One of the same name that should be gone is gone, or the kernel would not have taken this; as long
+    /// as it has not been asked to, that one stays doomed.
+    pub(super) fn put(&mut self, id: SaId, owned: Owned) {
+        if !matches!(owned.stage, Stage::Kept(..)) {
+            self.doomed.remove(&id);
+        }
+        self.sas.insert(id, owned);
+    }
+
     /// Whether the kernel has any SA from us.
     pub(super) fn has_installed(&self) -> bool {
         self.sas.values().any(|owned| owned.stage == Stage::Installed)
@@ -122,6 +131,11 @@ impl Book {
     /// An SA of an earlier life, that is about to be deleted.
     pub(super) fn reclaim(&mut self, sa: SaId, src: IpAddr) {
         self.doomed.entry(sa).or_insert(Doomed { src, again: Instant(u64::MAX), tries: 1 });
+    }
+
+    /// Outer source of one of them.
+    pub(super) fn doomed_source(&self, sa: &SaId) -> Option<IpAddr> {
+        self.doomed.get(sa).map(|doomed| doomed.src)
     }
 
     /// When the next of them is to be deleted.

@@ -248,8 +248,9 @@ impl Engine {
         let Some(id) = job.request() else { return false };
         match job {
             Job::Delete { sa, .. } => {
-                if let Some(owned) = self.book.sas.get(sa) {
-                    self.doom(now, *sa, owned.src);
+                let owned = self.book.sas.get(sa).map(|owned| owned.src);
+                if let Some(src) = owned.or_else(|| self.book.doomed_source(sa)) {
+                    self.doom(now, *sa, src);
                 }
             }
             Job::SetPolicy(set) => set.put_off(self),
