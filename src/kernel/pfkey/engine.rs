@@ -36,7 +36,7 @@ use self::list::List;
 use self::policies::SetPolicy;
 use self::reread::Reread;
 use self::sas::{Flush, GetSpi};
-use self::start::Registration;
+use self::start::{Register, Registration};
 use super::{Acquire, Dialect, Message};
 use crate::sadb::{
     AcquireId, Capabilities, DumpKind, KernelError, KernelEvent, KernelNotice, Protocol, Reply, Request,
@@ -77,7 +77,7 @@ pub struct EngineConfig {
 /// One thing to be done, in as many messages as it takes.
 #[derive(Debug)]
 enum Job {
-    Register(Protocol),
+    Register(Register),
     GetSpi(GetSpi),
     Install(Box<Install>),
     StartSending { id: RequestId, sa: SaId },

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Engine, Job, MALFORMED_PER_MINUTE, PATIENCE};
-use crate::kernel::pfkey::{Message, MessageType, NamedSa, PfKeyError};
+use crate::kernel::pfkey::{Message, MessageType, NamedSa, PfKeyError, SaType};
 use crate::sadb::{DumpKind, KernelError, KernelNotice, Reply};
 use crate::time::{Instant, Now};
 
@@ -34,8 +34,12 @@ enum Awaited {
     Answer(MessageType, u32),
     /// Messages of this type; the last one has number 0.
     Entries(MessageType),
+    /// REGISTER for this protocol or for none, whatever its number: a second question finds the first one done.
+    Registration(SaType),
     /// What sysctl gives.
     Listing,
+    /// Time.
+    Nothing,
 }
 
 /// How long an answer may take, and what it means when there is none.
@@ -64,7 +68,10 @@ impl Busy {
         match self.awaited {
             Awaited::Answer(kind, seq) => header.kind == kind && header.seq == seq,
             Awaited::Entries(kind) => header.kind == kind,
-            Awaited::Listing => false,
+            Awaited::Registration(satype) => {
+                header.kind == MessageType::Register && [satype, SaType::Unspec].contains(&header.satype)
+            }
+            Awaited::Listing | Awaited::Nothing => false,
         }
     }
 
@@ -99,7 +106,7 @@ impl Engine {
     /// The first message of a job, or its end if it needs none.
     fn begin(&mut self, now: Now, task: Task) {
         match task.job {
-            Job::Register(protocol) => self.begin_register(now, protocol, task),
+            Job::Register(register) => self.begin_register(now, register, task),
             Job::GetSpi(spi) => self.begin_get_spi(now, spi, task),
             Job::Install(_) => self.begin_install(now, task),
             Job::StartSending { id, sa } => self.begin_start_sending(now, id, sa, task),
@@ -116,7 +123,7 @@ impl Engine {
     pub(super) fn outcome(&mut self, now: Now, task: Task, outcome: Outcome<'_>) {
         let Task { limit, job } = task;
         match job {
-            Job::Register(protocol) => self.registered(now, protocol, &outcome),
+            Job::Register(register) => self.registered(now, register, &outcome),
             Job::GetSpi(spi) => self.got_spi(now, &spi, &outcome),
             Job::Install(install) => self.install_step(now, limit, install, &outcome),
             Job::StartSending { id, sa } => self.started_sending(now, id, sa, &outcome),
@@ -142,15 +149,21 @@ impl Engine {
         if message.header.seq == 0 {
             message.header.seq = self.next_seq();
         }
-        let awaited = if matches!(message.header.kind, MessageType::Dump | MessageType::SpdDump) {
-            Awaited::Entries(message.header.kind)
-        } else {
-            Awaited::Answer(message.header.kind, message.header.seq)
+        let awaited = match (message.header.kind, &task.job) {
+            (kind @ (MessageType::Dump | MessageType::SpdDump), _) => Awaited::Entries(kind),
+            (_, Job::Register(register)) => Awaited::Registration(SaType::of(register.protocol)),
+            (kind, _) => Awaited::Answer(kind, message.header.seq),
         };
         message.header.pid = self.config.pid;
         self.write = Some(message.emit(self.config.dialect));
         let name = name(message.header.kind);
         self.await_it(now, Busy { task, awaited, wait, deadline: now.mono, name });
+    }
+
+    /// Goes on with a job after a pause, with [`Outcome::Silence`].
+    pub(super) fn pause(&mut self, now: Now, task: Task, pause: Duration) {
+        let (awaited, wait) = (Awaited::Nothing, Wait::OrSilence(pause));
+        self.await_it(now, Busy { task, awaited, wait, deadline: now.mono, name: "a pause" });
     }
 
     /// Has a database read by sysctl for a job.

@@ -471,3 +471,59 @@ fn a_kernel_that_is_never_there_for_register_is_asked_again() {
     talk.register();
     assert!(talk.engine.capabilities().is_some());
 }
+
+#[test]
+fn a_late_answer_to_register_is_one() {
+    let mut talk = Talk::begin(Dialect::FreeBsd);
+    let first = talk.sent(MessageType::Register);
+    talk.pass_to_timeout();
+    talk.event();
+    let second = talk.sent(MessageType::Register);
+    assert_ne!(first.header.seq, second.header.seq);
+    talk.say(&first);
+    let next = talk.sent(MessageType::Register);
+    assert_eq!(next.header.satype, SaType::Ah);
+    talk.refuse(&second, 17);
+    talk.quiet();
+}
+
+#[test]
+fn who_is_registered_already_asks_for_the_lists() {
+    let mut talk = Talk::begin(Dialect::FreeBsd);
+    let question = talk.sent(MessageType::Register);
+    talk.refuse(&question, 17);
+    let lists = talk.sent(MessageType::Register);
+    assert_eq!(lists.header.satype, SaType::Unspec);
+    let aes = SupportedAlgorithm { id: 12, ..SupportedAlgorithm::default() };
+    talk.say(&lists.with(Extension::Supported(AlgorithmKind::Encrypt, 0, vec![aes])));
+    for _ in 0..2 {
+        let question = talk.sent(MessageType::Register);
+        talk.say(&question);
+    }
+    let known = talk.engine.capabilities().unwrap();
+    assert_eq!(known.protocols, [Protocol::Esp, Protocol::Ah, Protocol::IpComp]);
+    assert_eq!(known.ciphers, [CipherAlgorithm::Aes]);
+    assert_eq!(talk.engine.refusal(), None);
+}
+
+#[test]
+fn a_kernel_without_memory_is_asked_to_register_a_few_times() {
+    let mut talk = Talk::begin(Dialect::OpenBsd);
+    let question = talk.sent(MessageType::Register);
+    talk.refuse(&question, 55);
+    talk.quiet();
+    talk.pass_to_timeout();
+    let question = talk.sent(MessageType::Register);
+    assert_eq!(question.header.satype, SaType::Esp);
+    talk.say(&question);
+    for _ in 0..6 {
+        let question = talk.sent(MessageType::Register);
+        assert_eq!(question.header.satype, SaType::Ah);
+        talk.refuse(&question, 12);
+        if talk.engine.write.is_none() {
+            talk.pass_to_timeout();
+        }
+    }
+    assert_eq!(talk.sent(MessageType::Register).header.satype, SaType::IpComp);
+    assert_eq!(talk.engine.refusal(), Some(&KernelError::Foreign(12, "ENOMEM")));
+}
