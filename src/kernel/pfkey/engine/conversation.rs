@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{Engine, Job, MALFORMED_PER_MINUTE, PATIENCE};
+use crate::crypto::secret::Secret;
 use crate::kernel::pfkey::{Message, MessageType, NamedSa, PfKeyError, SaType};
 use crate::sadb::{DumpKind, KernelError, KernelNotice, Reply};
 use crate::time::{Instant, Now};
@@ -155,7 +156,7 @@ impl Engine {
             (kind, _) => Awaited::Answer(kind, message.header.seq),
         };
         message.header.pid = self.config.pid;
-        self.write = Some(message.emit(self.config.dialect));
+        self.write = Some(Secret::new(message.emit(self.config.dialect)));
         let name = name(message.header.kind);
         self.await_it(now, Busy { task, awaited, wait, deadline: now.mono, name });
     }

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use super::*;
 use crate::crypto::alg::{CipherAlgorithm, HashAlgorithm};
-use crate::crypto::secret::Secret;
 use crate::kernel::pfkey::{
     AlgorithmKind, Association, Extension, MessageType, Network, SaType, SupportedAlgorithm,
 };
@@ -94,7 +93,7 @@ impl Talk {
     /// The message that was sent; there has to be one of this kind.
     fn sent(&mut self, kind: MessageType) -> Message {
         let bytes = self.engine.poll_write().unwrap_or_else(|| panic!("no {kind}: {:?}", self.engine));
-        let message = Message::parse(self.dialect(), &bytes).unwrap();
+        let message = Message::parse(self.dialect(), bytes.expose()).unwrap();
         assert_eq!(message.header.kind, kind, "{message}");
         assert_eq!((message.header.pid, message.header.errno, message.header.version), (PID, 0, 2));
         assert_ne!(message.header.seq, 0);

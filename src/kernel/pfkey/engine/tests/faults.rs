@@ -152,7 +152,7 @@ fn a_delete_without_an_answer_is_sent_again_but_not_for_ever() {
     while talk.engine.poll_timeout().is_some() {
         talk.pass_to_timeout();
         if let Some(bytes) = talk.engine.poll_write() {
-            let message = Message::parse(Dialect::OpenBsd, &bytes).unwrap();
+            let message = Message::parse(Dialect::OpenBsd, bytes.expose()).unwrap();
             deletes += usize::from(message.header.kind == MessageType::Delete);
         }
         assert!(deletes < 20);
@@ -329,7 +329,7 @@ fn overflows_that_do_not_end_do_not_put_the_reading_off() {
     for _ in 0..60 {
         talk.engine.overflow(talk.now);
         while let Some(bytes) = talk.engine.poll_write() {
-            let question = Message::parse(Dialect::FreeBsd, &bytes).unwrap();
+            let question = Message::parse(Dialect::FreeBsd, bytes.expose()).unwrap();
             if question.header.kind == MessageType::Dump {
                 readings.push(talk.now.mono);
             }
@@ -445,7 +445,7 @@ fn while_the_way_is_lost_requests_end_by_their_time() {
     while talk.engine.poll_timeout().is_some() {
         match talk.engine.poll_write() {
             Some(bytes) => {
-                let message = Message::parse(Dialect::OpenBsd, &bytes).unwrap();
+                let message = Message::parse(Dialect::OpenBsd, bytes.expose()).unwrap();
                 sent.push(message.header.kind);
                 if message.header.kind == MessageType::Dump {
                     continue;

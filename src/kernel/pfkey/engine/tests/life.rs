@@ -256,3 +256,21 @@ fn a_flush_of_all_sas_leaves_openbsds_flows() {
     assert_eq!(gone, [&expected[..], &[done(id, Reply::Done)]].concat());
     talk.quiet();
 }
+
+#[test]
+fn keys_are_not_shown() {
+    let mut talk = Talk::registered(Dialect::FreeBsd);
+    talk.reserve(0x9001, None);
+    let mut pair = pair(0x9001, 0x8001);
+    pair.inbound.0.keys.cipher_key = Secret::new(vec![0xa7; 16]);
+    talk.submit(install(&pair, true));
+    let shown = format!("{:?}", talk.engine);
+    assert!(shown.contains("write: Some"), "{shown}");
+    assert!(!shown.contains("167, 167"), "{shown}");
+}
+
+#[test]
+fn a_message_with_keys_is_written_without_moving() {
+    let message = Dialect::FreeBsd.update(&pair(0x9001, 0x8001).inbound.0).unwrap();
+    assert_eq!(message.emit(Dialect::FreeBsd).capacity(), 4096);
+}
