@@ -33,8 +33,8 @@ impl Task {
 enum Awaited {
     /// A message of this type, with this number.
     Answer(MessageType, u32),
-    /// Messages of this type; the last one has number 0.
-    Entries(MessageType),
+    /// Messages of this type; the last one has number 0, the others this one where they have one in common.
+    Entries(MessageType, Option<u32>),
     /// REGISTER for this protocol or for none, whatever its number: a second question finds the first one done.
     Registration(SaType),
     /// What sysctl gives.
@@ -68,7 +68,9 @@ impl Busy {
         let header = &message.header;
         match self.awaited {
             Awaited::Answer(kind, seq) => header.kind == kind && header.seq == seq,
-            Awaited::Entries(kind) => header.kind == kind,
+            Awaited::Entries(kind, seq) => {
+                header.kind == kind && (header.seq == 0 || seq.is_none_or(|seq| header.seq == seq))
+            }
             Awaited::Registration(satype) => {
                 header.kind == MessageType::Register && [satype, SaType::Unspec].contains(&header.satype)
             }
@@ -151,7 +153,7 @@ impl Engine {
             message.header.seq = self.next_seq();
         }
         let awaited = match (message.header.kind, &task.job) {
-            (kind @ (MessageType::Dump | MessageType::SpdDump), _) => Awaited::Entries(kind),
+            (kind @ (MessageType::Dump | MessageType::SpdDump), _) => self.entries(kind, message.header.seq),
             (_, Job::Register(register)) => Awaited::Registration(SaType::of(register.protocol)),
             (kind, _) => Awaited::Answer(kind, message.header.seq),
         };
@@ -189,9 +191,15 @@ impl Engine {
         self.busy = Some(busy);
     }
 
-    /// Goes on waiting for more entries of a dump.
-    pub(super) fn ask_on(&mut self, now: Now, task: Task, kind: MessageType, wait: Wait) {
-        let awaited = Awaited::Entries(kind);
+    /// The entries of a dump. Those of KAME are numbered, OpenBSD's have the number of the question.
+    fn entries(&self, kind: MessageType, seq: u32) -> Awaited {
+        Awaited::Entries(kind, Some(seq).filter(|_| !self.config.dialect.is_kame()))
+    }
+
+    /// Goes on waiting for more entries of a dump, of which this was one.
+    pub(super) fn ask_on(&mut self, now: Now, task: Task, entry: &Message, wait: Wait) {
+        let kind = entry.header.kind;
+        let awaited = self.entries(kind, entry.header.seq);
         self.await_it(now, Busy { task, awaited, wait, deadline: now.mono, name: name(kind) });
     }
 
@@ -277,6 +285,13 @@ impl Engine {
     /// A message that cannot be read.
     pub(super) fn unreadable(&mut self, now: Now, error: &PfKeyError) {
         self.malformed(now, || error.to_string());
+    }
+
+    /// A message that cannot be read, unless just a value in it has no name here. What has one is not ours.
+    pub(super) fn strange(&mut self, now: Now, error: &PfKeyError) {
+        if !matches!(error, PfKeyError::Value { .. }) {
+            self.unreadable(now, error);
+        }
     }
 
     /// Tells of an unreadable message, but not without end.
