@@ -40,8 +40,8 @@ use self::start::{Register, Registration};
 use super::{Acquire, Dialect, Message};
 use crate::crypto::secret::Secret;
 use crate::sadb::{
-    AcquireId, Capabilities, DumpKind, KernelError, KernelEvent, KernelNotice, Protocol, Reply, Request,
-    RequestId, SaId,
+    AcquireId, Capabilities, DumpKind, KernelError, KernelEvent, KernelNotice, Reply, Request, RequestId,
+    SaId,
 };
 use crate::time::{Instant, Now};
 

@@ -201,11 +201,11 @@ fn identities_go_with_the_packets() {
     };
     let message = Dialect::OpenBsd.update(&sa).unwrap();
     let recorded = recorded(Dialect::OpenBsd, "UPDATE larval 0x1001");
-    for end in [coati::kernel::pfkey::End::Source, coati::kernel::pfkey::End::Destination] {
+    for end in [End::Source, End::Destination] {
         assert_eq!(message.identity(end), recorded.identity(end));
     }
     let freebsd = Dialect::FreeBsd.update(&sa).unwrap();
-    assert_eq!(freebsd.identity(coati::kernel::pfkey::End::Source), None);
+    assert_eq!(freebsd.identity(End::Source), None);
 }
 
 #[test]

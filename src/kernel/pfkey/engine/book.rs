@@ -59,6 +59,8 @@ pub(super) struct OwnPolicy {
     pub(super) policy: FlowPolicy,
     /// The kernel's number for it, where it has one.
     pub(super) id: Option<u32>,
+    /// The request id that the kernel has picked for it; 0 if it has not.
+    pub(super) reqid: u32,
 }
 
 /// Our SAs and policies.
@@ -168,12 +170,12 @@ impl Book {
     }
 
     /// Puts a policy in, in the place of one for the same traffic if there is one.
-    pub(super) fn put_policy(&mut self, policy: FlowPolicy, id: Option<u32>) {
+    pub(super) fn put_policy(&mut self, policy: FlowPolicy, id: Option<u32>, reqid: u32) {
         let known =
             self.policies.iter_mut().find(|own| is_for(&own.policy, &policy.selector, policy.direction));
         match known {
-            Some(own) => *own = OwnPolicy { policy, id },
-            None => self.policies.push(OwnPolicy { policy, id }),
+            Some(own) => *own = OwnPolicy { policy, id, reqid },
+            None => self.policies.push(OwnPolicy { policy, id, reqid }),
         }
     }
 }

@@ -43,8 +43,9 @@ impl Install {
 
 impl Engine {
     /// Begins with a pair of which both halves can be said in the kernel's words; otherwise nothing is begun.
-    pub(super) fn begin_install(&mut self, now: Now, task: Task) {
-        let Job::Install(install) = &task.job else { return };
+    pub(super) fn begin_install(&mut self, now: Now, mut task: Task) {
+        let Job::Install(install) = &mut task.job else { return };
+        self.pick_reqids(&mut install.pair);
         let built = self.outbound_message(install).and_then(|_| self.install_message(install));
         self.ask_or_refuse(now, task, built);
     }

@@ -10,7 +10,7 @@ use crate::kernel::pfkey::{
 };
 use crate::sadb::{
     AuthSpec, CipherSpec, Direction, Endpoints, FlowAction, FlowPolicy, Inbound, Level, Lifetime, Mode,
-    Outbound, Prefix, SaKeys, SaPair, SaParams, SecurityRule, Selector, Spi,
+    Outbound, Prefix, Protocol, SaKeys, SaPair, SaParams, SecurityRule, Selector, Spi,
 };
 use crate::time::UnixTime;
 
