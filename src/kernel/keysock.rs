@@ -12,13 +12,14 @@ use std::time::Duration;
 
 use nix::libc;
 use tokio::task::JoinHandle;
-use zeroize::Zeroize;
+use zeroize::{Zeroize, Zeroizing};
 
 use super::Kernel;
 use super::handle::{Handle, TaskEnd};
 use super::pfkey::Dialect;
 use super::pfkey::engine::{Engine, EngineConfig, Errnos, Listing};
 use super::system::Clock;
+use crate::crypto::secret::Secret;
 use crate::sadb::{Capabilities, DumpKind, KernelError, KernelEvent, KernelNotice, Request, RequestId};
 use crate::sys::pfkey::{self, Incoming, PfKeySocket};
 use crate::time::Instant;
@@ -183,7 +184,7 @@ impl Kernel for PfKeyKernel {
 }
 
 /// What a sysctl gave, once it has.
-type Listed = JoinHandle<io::Result<Vec<u8>>>;
+type Listed = JoinHandle<io::Result<Zeroizing<Vec<u8>>>>;
 
 /// The engine with everything around it.
 struct Driver {
@@ -193,9 +194,9 @@ struct Driver {
     end: TaskEnd,
     socket: Option<PfKeySocket>,
     /// What arrives.
-    buffer: Vec<u8>,
+    buffer: Zeroizing<Vec<u8>>,
     /// What is to leave. It may hold keys, and is wiped when it has left.
-    outgoing: Option<Vec<u8>>,
+    outgoing: Option<Secret<Vec<u8>>>,
     listing: Option<Listed>,
     /// While the way is lost: when it is opened again, and how long the pause is.
     retry: Instant,
@@ -207,7 +208,7 @@ enum Happened {
     Request(Option<(RequestId, Request)>),
     Received(io::Result<Incoming>),
     Sent(io::Result<()>),
-    Listed(io::Result<Vec<u8>>),
+    Listed(io::Result<Zeroizing<Vec<u8>>>),
     Time,
 }
 
@@ -219,7 +220,7 @@ impl Driver {
             engine,
             end,
             socket: Some(socket),
-            buffer: Vec::new(),
+            buffer: Zeroizing::default(),
             outgoing: None,
             listing: None,
             retry: clock().mono,
@@ -271,8 +272,8 @@ impl Driver {
             Happened::Sent(sent) => self.on_sent(sent),
             Happened::Listed(listed) => {
                 self.listing = None;
-                let listed = listed.as_deref().map_err(|error| error.raw_os_error().unwrap_or(libc::EIO));
-                self.engine.handle_listing(now, listed);
+                let listed = listed.as_ref().map_err(|error| error.raw_os_error().unwrap_or(libc::EIO));
+                self.engine.handle_listing(now, listed.map(|octets| octets.as_slice()));
             }
             Happened::Time => {
                 self.engine.handle_timeout(now);
@@ -293,7 +294,7 @@ impl Driver {
         tokio::select! {
             request = self.end.requests.recv() => Happened::Request(request),
             got = receive(socket, &mut self.buffer) => Happened::Received(got),
-            sent = send(socket, self.outgoing.as_deref()) => Happened::Sent(sent),
+            sent = send(socket, self.outgoing.as_ref()) => Happened::Sent(sent),
             listed = finish(&mut self.listing) => Happened::Listed(listed),
             () = tokio::time::sleep(wait), if next.is_some() => Happened::Time,
         }
@@ -319,7 +320,7 @@ impl Driver {
 
     /// The system's socket tells by the write what the kernel does not take; a broken way is told by it as well.
     fn on_sent(&mut self, sent: io::Result<()>) {
-        self.outgoing.zeroize();
+        self.outgoing = None;
         let Err(error) = sent else { return };
         let is_way = matches!(
             error.kind(),
@@ -339,7 +340,7 @@ impl Driver {
     fn lose(&mut self, error: &io::Error) {
         let now = (self.clock)();
         self.socket = None;
-        self.outgoing.zeroize();
+        self.outgoing = None;
         self.listing = None;
         self.retry = now.mono + self.pause;
         self.pause = (self.pause * 2).min(PAUSES.1);
@@ -392,15 +393,15 @@ async fn receive(socket: Option<&PfKeySocket>, buffer: &mut Vec<u8>) -> io::Resu
 }
 
 /// Sends, when there is something to send and a way for it.
-async fn send(socket: Option<&PfKeySocket>, message: Option<&[u8]>) -> io::Result<()> {
+async fn send(socket: Option<&PfKeySocket>, message: Option<&Secret<Vec<u8>>>) -> io::Result<()> {
     match (socket, message) {
-        (Some(socket), Some(message)) => socket.send(message).await,
+        (Some(socket), Some(message)) => socket.send(message.expose()).await,
         _ => pending().await,
     }
 }
 
 /// What the sysctl gives, when one is read.
-async fn finish(listing: &mut Option<Listed>) -> io::Result<Vec<u8>> {
+async fn finish(listing: &mut Option<Listed>) -> io::Result<Zeroizing<Vec<u8>>> {
     match listing {
         Some(listing) => listing.await.unwrap_or_else(|error| Err(io::Error::other(error))),
         None => pending().await,

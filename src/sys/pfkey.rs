@@ -79,6 +79,7 @@ impl PfKeySocket {
 
     fn with(socket: Socket, to: To) -> io::Result<Self> {
         raise_receive_buffer(&socket);
+        ask_for_overflows(&socket);
         socket.set_nonblocking(true)?;
         Ok(Self { fd: readiness::register(socket.into())?, to })
     }
@@ -89,7 +90,8 @@ impl PfKeySocket {
     /// - `UnexpectedEof`: the other side has closed the connection;
     /// - `InvalidData`: the message was too long and is lost, or a refusal without a reason came. The socket is as good
     ///   as before;
-    /// - `ENOBUFS`: the kernel had more to say than there was room for, and messages are lost;
+    /// - `ENOBUFS`: the kernel had more to say than there was room for, and messages are lost. FreeBSD says so from
+    ///   version 14 on, OpenBSD drops them without a word;
     /// - whatever else the system says.
     pub async fn recv(&self, buffer: &mut Vec<u8>) -> io::Result<Incoming> {
         buffer.resize(LARGEST, 0);
@@ -147,6 +149,22 @@ fn raise_receive_buffer(socket: &Socket) {
     // A wish: with the least of them the daemon works too.
     let _ = worthwhile.find(|len| socket.set_recv_buffer_size(*len).is_ok());
 }
+
+/// FreeBSD drops what finds no room without a word, unless it is asked for that.
+#[cfg(target_os = "freebsd")]
+fn ask_for_overflows(socket: &Socket) {
+    /// `SO_RERROR`.
+    const SO_RERROR: libc::c_int = 0x0002_0000;
+    let (on, len) = (1_i32, libc::socklen_t::try_from(size_of::<i32>()).unwrap_or(4));
+    // SAFETY: the value is an int that outlives the call, and its length is given.
+    let _ = unsafe {
+        libc::setsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, SO_RERROR, (&raw const on).cast(), len)
+    };
+}
+
+/// Linux says it by itself, OpenBSD cannot.
+#[cfg(not(target_os = "freebsd"))]
+const fn ask_for_overflows(_: &Socket) {}
 
 #[cfg(test)]
 mod tests;

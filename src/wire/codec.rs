@@ -117,6 +117,11 @@ impl Writer {
         Self(Vec::new())
     }
 
+    /// A writer with room for so many octets: until they are written none is left behind elsewhere.
+    pub fn with_capacity(octets: usize) -> Self {
+        Self(Vec::with_capacity(octets))
+    }
+
     /// How many octets are written.
     pub const fn len(&self) -> usize {
         self.0.len()

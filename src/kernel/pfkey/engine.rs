@@ -36,11 +36,12 @@ use self::list::List;
 use self::policies::SetPolicy;
 use self::reread::Reread;
 use self::sas::{Flush, GetSpi};
-use self::start::Registration;
+use self::start::{Register, Registration};
 use super::{Acquire, Dialect, Message};
+use crate::crypto::secret::Secret;
 use crate::sadb::{
-    AcquireId, Capabilities, DumpKind, KernelError, KernelEvent, KernelNotice, Protocol, Reply, Request,
-    RequestId, SaId,
+    AcquireId, Capabilities, DumpKind, KernelError, KernelEvent, KernelNotice, Reply, Request, RequestId,
+    SaId,
 };
 use crate::time::{Instant, Now};
 
@@ -77,7 +78,7 @@ pub struct EngineConfig {
 /// One thing to be done, in as many messages as it takes.
 #[derive(Debug)]
 enum Job {
-    Register(Protocol),
+    Register(Register),
     GetSpi(GetSpi),
     Install(Box<Install>),
     StartSending { id: RequestId, sa: SaId },
@@ -122,7 +123,8 @@ pub struct Engine {
     late_spis: VecDeque<u32>,
     /// The minute in which unreadable messages are counted, and how many it has.
     malformed: (Instant, u32),
-    write: Option<Vec<u8>>,
+    /// It may hold keys.
+    write: Option<Secret<Vec<u8>>>,
     listing: Option<DumpKind>,
     events: VecDeque<KernelEvent>,
 }
@@ -264,7 +266,7 @@ impl Engine {
     }
 
     /// The next message to be written. A failed write is told by [`handle_write_error`](Self::handle_write_error).
-    pub fn poll_write(&mut self) -> Option<Vec<u8>> {
+    pub fn poll_write(&mut self) -> Option<Secret<Vec<u8>>> {
         self.write.take()
     }
 

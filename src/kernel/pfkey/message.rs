@@ -17,6 +17,9 @@ use super::policy::KamePolicy;
 use crate::crypto::secret::Secret;
 use crate::wire::codec::{Reader, Writer};
 
+/// Room for every message with keys that a kernel takes, so that none is left in memory that a growing buffer gives up.
+const USUAL_LEN: usize = 4096;
+
 /// What stands before the extensions.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Header {
@@ -114,7 +117,7 @@ impl Message {
 
     /// The octets. What the dialect has no number for is left out; the builders never make that.
     pub fn emit(&self, dialect: Dialect) -> Vec<u8> {
-        let mut writer = Writer::new();
+        let mut writer = Writer::with_capacity(USUAL_LEN);
         let Header { version, kind, errno, satype, reserved, seq, pid } = self.header;
         writer.u8(version);
         writer.u8(kind.number(dialect).unwrap_or(0));

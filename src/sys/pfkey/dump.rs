@@ -1,13 +1,15 @@
 //! What a kernel holds, read without its socket. OpenBSD tells its flows in no other way, and is silent on the socket
-//! when it has no SAs.
+//! when it has no SAs. An SA comes with its keys, so what was read is wiped, and so is what was read in vain.
 
 use std::io;
+
+use zeroize::Zeroizing;
 
 /// All SAs, as a row of PF_KEY messages. Needs root.
 ///
 /// # Errors
 /// `Unsupported` except on OpenBSD: the others answer `SADB_DUMP` on the socket. Else what the system says.
-pub fn dump_sad() -> io::Result<Vec<u8>> {
+pub fn dump_sad() -> io::Result<Zeroizing<Vec<u8>>> {
     imp::dump(imp::SADB_DUMP)
 }
 
@@ -15,7 +17,7 @@ pub fn dump_sad() -> io::Result<Vec<u8>> {
 ///
 /// # Errors
 /// `Unsupported` except on OpenBSD: the others answer `SADB_X_SPDDUMP` on the socket. Else what the system says.
-pub fn dump_spd() -> io::Result<Vec<u8>> {
+pub fn dump_spd() -> io::Result<Zeroizing<Vec<u8>>> {
     imp::dump(imp::SPD_DUMP)
 }
 
@@ -30,19 +32,21 @@ const TRIES: usize = 8;
 ///
 /// `read` gives the number of octets there are, or were written.
 #[cfg(any(test, target_os = "openbsd"))]
-fn read_growing(mut read: impl FnMut(Option<&mut [u8]>) -> io::Result<usize>) -> io::Result<Vec<u8>> {
+fn read_growing(
+    mut read: impl FnMut(Option<&mut [u8]>) -> io::Result<usize>,
+) -> io::Result<Zeroizing<Vec<u8>>> {
     let mut room = 0;
     for _ in 0..TRIES {
         let size = read(None)?;
         if size == 0 {
-            return Ok(Vec::new());
+            return Ok(Zeroizing::default());
         }
         // A quarter more than is needed now, and more than was not enough.
         room = size.saturating_add(size / 4).max(room * 2);
         if room > LARGEST {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "a dump of impossible size"));
         }
-        let mut buffer = vec![0; room];
+        let mut buffer = Zeroizing::new(vec![0; room]);
         match read(Some(&mut buffer)) {
             Ok(len) => {
                 buffer.truncate(len);
@@ -68,7 +72,7 @@ mod imp {
     pub(super) const SPD_DUMP: i32 = 2;
 
     /// The name is {`CTL_NET`, `PF_KEY`, `PF_KEY_V2`, which table, type of SA}; 0 means all types.
-    pub(super) fn dump(table: i32) -> io::Result<Vec<u8>> {
+    pub(super) fn dump(table: i32) -> io::Result<Zeroizing<Vec<u8>>> {
         let name = [libc::CTL_NET, libc::PF_KEY, 2, table, 0];
         read_growing(|buffer| sysctl::read(&name, buffer))
     }
@@ -81,7 +85,7 @@ mod imp {
     pub(super) const SADB_DUMP: () = ();
     pub(super) const SPD_DUMP: () = ();
 
-    pub(super) fn dump((): ()) -> io::Result<Vec<u8>> {
+    pub(super) fn dump((): ()) -> io::Result<Zeroizing<Vec<u8>>> {
         Err(io::ErrorKind::Unsupported.into())
     }
 }
@@ -91,7 +95,7 @@ mod tests {
     use super::*;
 
     /// A table of `sizes` octets: the first is told, the second is there when it is read, and so on.
-    fn dump_of(sizes: &[usize]) -> io::Result<Vec<u8>> {
+    fn dump_of(sizes: &[usize]) -> io::Result<Zeroizing<Vec<u8>>> {
         let mut sizes = sizes.iter().copied();
         let mut now = || sizes.next().ok_or_else(|| io::Error::other("asked once too often"));
         read_growing(|buffer| match (now()?, buffer) {
@@ -109,14 +113,14 @@ mod tests {
     #[test]
     fn a_dump_is_as_long_as_what_was_read() {
         assert!(dump_of(&[0]).unwrap().is_empty());
-        assert_eq!(dump_of(&[100, 100]).unwrap(), [7; 100]);
-        assert_eq!(dump_of(&[100, 40]).unwrap(), [7; 40], "it has shrunk");
-        assert_eq!(dump_of(&[100, 125]).unwrap(), [7; 125], "it has grown a little");
+        assert_eq!(*dump_of(&[100, 100]).unwrap(), [7; 100]);
+        assert_eq!(*dump_of(&[100, 40]).unwrap(), [7; 40], "it has shrunk");
+        assert_eq!(*dump_of(&[100, 125]).unwrap(), [7; 125], "it has grown a little");
     }
 
     #[test]
     fn a_table_that_grows_is_read_again() {
-        assert_eq!(dump_of(&[100, 200, 200, 240]).unwrap(), [7; 240]);
+        assert_eq!(*dump_of(&[100, 200, 200, 240]).unwrap(), [7; 240]);
         let grows: Vec<usize> = (0..16).map(|n| 100 << n).collect();
         assert_eq!(dump_of(&grows).unwrap_err().kind(), io::ErrorKind::ResourceBusy);
     }

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use coati::crypto::alg::{CipherAlgorithm, HashAlgorithm};
 use coati::crypto::secret::Secret;
-use coati::kernel::pfkey::{AddressRole, Dialect, Extension, ExtensionType, KeyUse, Message, MessageType};
+use coati::kernel::pfkey::{
+    AddressRole, Dialect, End, Extension, ExtensionType, KeyUse, Message, MessageType,
+};
 use coati::sadb::*;
 
 use super::recordings::all;
@@ -115,6 +117,19 @@ fn an_sa_is_the_recorded_one() {
 }
 
 #[test]
+fn openbsd_turns_identities_about_in_update_alone() {
+    let host = |ip| SadbIdentity::Prefix(Prefix::host(ip));
+    let ids = Some((host(US), host(PEER)));
+    let inbound = SaParams { src: PEER, dst: US, ids: ids.clone(), ..outbound() };
+    let source = |message: Message| message.identity(End::Source).unwrap().text().to_vec();
+    let text = |ip| host(ip).to_string().into_bytes();
+    let dialect = Dialect::OpenBsd;
+    assert_eq!(source(dialect.update(&inbound).unwrap()), text(PEER));
+    assert_eq!(source(dialect.add(&inbound, Direction::In).unwrap()), text(US));
+    assert_eq!(source(dialect.add(&SaParams { ids, ..outbound() }, Direction::Out).unwrap()), text(US));
+}
+
+#[test]
 fn nat_t_ports_go_with_the_packets() {
     let nat = |spi, src, dst, encapsulation| SaParams {
         spi: Spi::new(spi).unwrap(),
@@ -186,11 +201,11 @@ fn identities_go_with_the_packets() {
     };
     let message = Dialect::OpenBsd.update(&sa).unwrap();
     let recorded = recorded(Dialect::OpenBsd, "UPDATE larval 0x1001");
-    for end in [coati::kernel::pfkey::End::Source, coati::kernel::pfkey::End::Destination] {
+    for end in [End::Source, End::Destination] {
         assert_eq!(message.identity(end), recorded.identity(end));
     }
     let freebsd = Dialect::FreeBsd.update(&sa).unwrap();
-    assert_eq!(freebsd.identity(coati::kernel::pfkey::End::Source), None);
+    assert_eq!(freebsd.identity(End::Source), None);
 }
 
 #[test]

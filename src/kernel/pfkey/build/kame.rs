@@ -39,7 +39,7 @@ impl Dialect {
         };
         let message = |direction| {
             let body = KamePolicy {
-                requests: requests.clone(),
+                requests: requests.iter().map(|request| in_twin(request, direction)).collect(),
                 priority: policy.priority,
                 ..head(policy, direction)
             };
@@ -68,6 +68,13 @@ impl Dialect {
         let policy = KamePolicy { id, ..KamePolicy::default() };
         Ok(Message::new(kind, SaType::Unspec).with(Extension::Policy(policy)))
     }
+}
+
+/// A request of the policy in that direction. For each policy that wants an SA of its own Linux would pick another request
+/// id, and the twin for forwarded packets would refuse what the SA for the first gives.
+fn in_twin(request: &IpsecRequest, direction: u8) -> IpsecRequest {
+    let picks = direction == DIRECTION_FORWARD && request.level == LEVEL_UNIQUE && request.reqid == 0;
+    IpsecRequest { level: if picks { LEVEL_REQUIRE } else { request.level }, ..request.clone() }
 }
 
 fn head(policy: &FlowPolicy, direction: u8) -> KamePolicy {

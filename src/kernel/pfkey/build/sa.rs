@@ -57,7 +57,9 @@ impl Dialect {
             return Ok(message.with_all(keys).with_all(lifetimes).with_all(wide).with_all(nat));
         }
         let udp = encapsulation.map(|nat| UdpPort { port: Network(nat.remote_port), reserved: 0 });
-        let ids = sa.ids.as_ref().map(|ids| identities(ids, direction));
+        // The kernel takes ours to be first, but for UPDATE, where it turns them about.
+        let order = if kind == MessageType::Update { direction } else { Direction::Out };
+        let ids = sa.ids.as_ref().map(|ids| identities(ids, order));
         Ok(message
             .with_all(lifetimes)
             .with_all(keys)
@@ -188,7 +190,7 @@ fn limit(lifetime: Lifetime) -> LifetimeBody {
     }
 }
 
-/// Who is at the ends, in the direction of the packets.
+/// Who is at the ends, in the direction of such packets.
 pub(super) fn identities(ids: &(SadbIdentity, SadbIdentity), direction: Direction) -> [Extension; 2] {
     let (source, destination) = in_direction(&ids.0, &ids.1, direction);
     [

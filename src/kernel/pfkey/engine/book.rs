@@ -59,6 +59,8 @@ pub(super) struct OwnPolicy {
     pub(super) policy: FlowPolicy,
     /// The kernel's number for it, where it has one.
     pub(super) id: Option<u32>,
+    /// The request id that the kernel has picked for it; 0 if it has not.
+    pub(super) reqid: u32,
 }
 
 /// Our SAs and policies.
@@ -73,6 +75,20 @@ impl Book {
     /// Whether the kernel has this SA from us.
     pub(super) fn is_installed(&self, sa: &SaId) -> bool {
         self.sas.get(sa).is_some_and(|owned| owned.stage == Stage::Installed)
+    }
+
+    /// Puts an SA in. One of the same name that should be gone is gone, or the kernel would not have taken this; as long
+    /// as it has not been asked to, that one stays doomed.
+    pub(super) fn put(&mut self, id: SaId, owned: Owned) {
+        if !matches!(owned.stage, Stage::Kept(..)) {
+            self.doomed.remove(&id);
+        }
+        self.sas.insert(id, owned);
+    }
+
+    /// Whether the kernel has any SA from us.
+    pub(super) fn has_installed(&self) -> bool {
+        self.sas.values().any(|owned| owned.stage == Stage::Installed)
     }
 
     /// Whether an address is one that we receive at, as far as our own SAs show.
@@ -119,6 +135,11 @@ impl Book {
         self.doomed.entry(sa).or_insert(Doomed { src, again: Instant(u64::MAX), tries: 1 });
     }
 
+    /// Outer source of one of them.
+    pub(super) fn doomed_source(&self, sa: &SaId) -> Option<IpAddr> {
+        self.doomed.get(sa).map(|doomed| doomed.src)
+    }
+
     /// When the next of them is to be deleted.
     pub(super) fn next_doomed(&self) -> Option<Instant> {
         self.doomed.values().map(|doomed| doomed.again).min().filter(|at| *at != Instant(u64::MAX))
@@ -149,12 +170,12 @@ impl Book {
     }
 
     /// Puts a policy in, in the place of one for the same traffic if there is one.
-    pub(super) fn put_policy(&mut self, policy: FlowPolicy, id: Option<u32>) {
+    pub(super) fn put_policy(&mut self, policy: FlowPolicy, id: Option<u32>, reqid: u32) {
         let known =
             self.policies.iter_mut().find(|own| is_for(&own.policy, &policy.selector, policy.direction));
         match known {
-            Some(own) => *own = OwnPolicy { policy, id },
-            None => self.policies.push(OwnPolicy { policy, id }),
+            Some(own) => *own = OwnPolicy { policy, id, reqid },
+            None => self.policies.push(OwnPolicy { policy, id, reqid }),
         }
     }
 }

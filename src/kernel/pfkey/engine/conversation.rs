@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::{Engine, Job, MALFORMED_PER_MINUTE, PATIENCE};
-use crate::kernel::pfkey::{Message, MessageType, NamedSa, PfKeyError};
+use crate::crypto::secret::Secret;
+use crate::kernel::pfkey::{Message, MessageType, NamedSa, PfKeyError, SaType};
 use crate::sadb::{DumpKind, KernelError, KernelNotice, Reply};
 use crate::time::{Instant, Now};
 
@@ -32,10 +33,14 @@ impl Task {
 enum Awaited {
     /// A message of this type, with this number.
     Answer(MessageType, u32),
-    /// Messages of this type; the last one has number 0.
-    Entries(MessageType),
+    /// Messages of this type; the last one has number 0, the others this one where they have one in common.
+    Entries(MessageType, Option<u32>),
+    /// REGISTER for this protocol or for none, whatever its number: a second question finds the first one done.
+    Registration(SaType),
     /// What sysctl gives.
     Listing,
+    /// Time.
+    Nothing,
 }
 
 /// How long an answer may take, and what it means when there is none.
@@ -63,8 +68,13 @@ impl Busy {
         let header = &message.header;
         match self.awaited {
             Awaited::Answer(kind, seq) => header.kind == kind && header.seq == seq,
-            Awaited::Entries(kind) => header.kind == kind,
-            Awaited::Listing => false,
+            Awaited::Entries(kind, seq) => {
+                header.kind == kind && (header.seq == 0 || seq.is_none_or(|seq| header.seq == seq))
+            }
+            Awaited::Registration(satype) => {
+                header.kind == MessageType::Register && [satype, SaType::Unspec].contains(&header.satype)
+            }
+            Awaited::Listing | Awaited::Nothing => false,
         }
     }
 
@@ -90,15 +100,16 @@ impl Engine {
     /// Begins what waits, until something is under way.
     pub(super) fn pump(&mut self, now: Now) {
         while self.is_open && self.busy.is_none() {
-            let Some(task) = self.queue.pop_front() else { return };
+            let Some(task) = self.queue.pop_front() else { break };
             self.begin(now, task);
         }
+        self.reread_regularly(now);
     }
 
     /// The first message of a job, or its end if it needs none.
     fn begin(&mut self, now: Now, task: Task) {
         match task.job {
-            Job::Register(protocol) => self.begin_register(now, protocol, task),
+            Job::Register(register) => self.begin_register(now, register, task),
             Job::GetSpi(spi) => self.begin_get_spi(now, spi, task),
             Job::Install(_) => self.begin_install(now, task),
             Job::StartSending { id, sa } => self.begin_start_sending(now, id, sa, task),
@@ -115,7 +126,7 @@ impl Engine {
     pub(super) fn outcome(&mut self, now: Now, task: Task, outcome: Outcome<'_>) {
         let Task { limit, job } = task;
         match job {
-            Job::Register(protocol) => self.registered(now, protocol, &outcome),
+            Job::Register(register) => self.registered(now, register, &outcome),
             Job::GetSpi(spi) => self.got_spi(now, &spi, &outcome),
             Job::Install(install) => self.install_step(now, limit, install, &outcome),
             Job::StartSending { id, sa } => self.started_sending(now, id, sa, &outcome),
@@ -141,15 +152,21 @@ impl Engine {
         if message.header.seq == 0 {
             message.header.seq = self.next_seq();
         }
-        let awaited = if matches!(message.header.kind, MessageType::Dump | MessageType::SpdDump) {
-            Awaited::Entries(message.header.kind)
-        } else {
-            Awaited::Answer(message.header.kind, message.header.seq)
+        let awaited = match (message.header.kind, &task.job) {
+            (kind @ (MessageType::Dump | MessageType::SpdDump), _) => self.entries(kind, message.header.seq),
+            (_, Job::Register(register)) => Awaited::Registration(SaType::of(register.protocol)),
+            (kind, _) => Awaited::Answer(kind, message.header.seq),
         };
         message.header.pid = self.config.pid;
-        self.write = Some(message.emit(self.config.dialect));
+        self.write = Some(Secret::new(message.emit(self.config.dialect)));
         let name = name(message.header.kind);
         self.await_it(now, Busy { task, awaited, wait, deadline: now.mono, name });
+    }
+
+    /// Goes on with a job after a pause, with [`Outcome::Silence`].
+    pub(super) fn pause(&mut self, now: Now, task: Task, pause: Duration) {
+        let (awaited, wait) = (Awaited::Nothing, Wait::OrSilence(pause));
+        self.await_it(now, Busy { task, awaited, wait, deadline: now.mono, name: "a pause" });
     }
 
     /// Has a database read by sysctl for a job.
@@ -174,9 +191,15 @@ impl Engine {
         self.busy = Some(busy);
     }
 
-    /// Goes on waiting for more entries of a dump.
-    pub(super) fn ask_on(&mut self, now: Now, task: Task, kind: MessageType, wait: Wait) {
-        let awaited = Awaited::Entries(kind);
+    /// The entries of a dump. Those of KAME are numbered, OpenBSD's have the number of the question.
+    fn entries(&self, kind: MessageType, seq: u32) -> Awaited {
+        Awaited::Entries(kind, Some(seq).filter(|_| !self.config.dialect.is_kame()))
+    }
+
+    /// Goes on waiting for more entries of a dump, of which this was one.
+    pub(super) fn ask_on(&mut self, now: Now, task: Task, entry: &Message, wait: Wait) {
+        let kind = entry.header.kind;
+        let awaited = self.entries(kind, entry.header.seq);
         self.await_it(now, Busy { task, awaited, wait, deadline: now.mono, name: name(kind) });
     }
 
@@ -247,8 +270,9 @@ impl Engine {
         let Some(id) = job.request() else { return false };
         match job {
             Job::Delete { sa, .. } => {
-                if let Some(owned) = self.book.sas.get(sa) {
-                    self.doom(now, *sa, owned.src);
+                let owned = self.book.sas.get(sa).map(|owned| owned.src);
+                if let Some(src) = owned.or_else(|| self.book.doomed_source(sa)) {
+                    self.doom(now, *sa, src);
                 }
             }
             Job::SetPolicy(set) => set.put_off(self),
@@ -261,6 +285,13 @@ impl Engine {
     /// A message that cannot be read.
     pub(super) fn unreadable(&mut self, now: Now, error: &PfKeyError) {
         self.malformed(now, || error.to_string());
+    }
+
+    /// A message that cannot be read, unless just a value in it has no name here. What has one is not ours.
+    pub(super) fn strange(&mut self, now: Now, error: &PfKeyError) {
+        if !matches!(error, PfKeyError::Value { .. }) {
+            self.unreadable(now, error);
+        }
     }
 
     /// Tells of an unreadable message, but not without end.

@@ -12,6 +12,15 @@ pub(super) const EEXIST: i32 = 17;
 /// Invalid argument.
 pub(super) const EINVAL: i32 = 22;
 
+/// Whether a kernel has no memory for the moment: ENOMEM or ENOBUFS.
+pub(super) const fn is_no_room(dialect: Dialect, number: i32) -> bool {
+    let no_buffers = match dialect {
+        Dialect::FreeBsd | Dialect::OpenBsd => 55,
+        Dialect::Linux => 105,
+    };
+    number == 12 || number == no_buffers
+}
+
 /// Whose numbers they are.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Errnos {

@@ -3,7 +3,7 @@
 use super::book::{Owned, Stage};
 use super::conversation::{Outcome, Task};
 use super::errno::{EEXIST, EINVAL, ESRCH};
-use super::sas::answering;
+use super::sas::{answering, is_gone};
 use super::{Engine, Job};
 use crate::kernel::pfkey::Message;
 use crate::sadb::{AcquireId, Direction, KernelError, Reply, RequestId, SaPair};
@@ -43,8 +43,9 @@ impl Install {
 
 impl Engine {
     /// Begins with a pair of which both halves can be said in the kernel's words; otherwise nothing is begun.
-    pub(super) fn begin_install(&mut self, now: Now, task: Task) {
-        let Job::Install(install) = &task.job else { return };
+    pub(super) fn begin_install(&mut self, now: Now, mut task: Task) {
+        let Job::Install(install) = &mut task.job else { return };
+        self.pick_reqids(&mut install.pair);
         let built = self.outbound_message(install).and_then(|_| self.install_message(install));
         self.ask_or_refuse(now, task, built);
     }
@@ -106,8 +107,12 @@ impl Engine {
                 self.install_on(now, limit, install);
             }
             (Step::DeleteInbound(error), _) => {
-                self.book.sas.remove(&install.pair.inbound.0.id());
-                let error = error.clone();
+                let (error, inbound) = (error.clone(), &install.pair.inbound.0);
+                self.book.sas.remove(&inbound.id());
+                if !is_gone(outcome) {
+                    self.doom(now, inbound.id(), inbound.src);
+                }
+                self.doom_outbound(now, &install, &error);
                 self.reply(install.id, Err(error));
             }
         }
@@ -115,7 +120,7 @@ impl Engine {
 
     fn inbound_done(&mut self, now: Now, limit: Instant, mut install: Box<Install>) {
         let inbound = &install.pair.inbound.0;
-        self.book.sas.insert(inbound.id(), Owned::new(inbound.src, true, Stage::Installed));
+        self.book.put(inbound.id(), Owned::new(inbound.src, true, Stage::Installed));
         if install.sending {
             install.step = Step::AddOutbound;
             return self.install_on(now, limit, install);
@@ -126,9 +131,17 @@ impl Engine {
 
     fn installed(&mut self, install: &Install, outbound_stage: Stage) {
         let outbound = &install.pair.outbound.0;
-        self.book.sas.insert(outbound.id(), Owned::new(outbound.src, false, outbound_stage));
+        self.book.put(outbound.id(), Owned::new(outbound.src, false, outbound_stage));
         self.acquires.forget(install.acquire);
         self.reply(install.id, Ok(Reply::Done));
+    }
+
+    /// A kernel may have made what it then had no memory to answer for. What is there already is another's.
+    fn doom_outbound(&mut self, now: Now, install: &Install, error: &KernelError) {
+        let outbound = &install.pair.outbound.0;
+        if *error != KernelError::Exists && !self.book.sas.contains_key(&outbound.id()) {
+            self.doom(now, outbound.id(), outbound.src);
+        }
     }
 
     /// Whatever of it is in the kernel all the same has to go.
@@ -140,7 +153,11 @@ impl Engine {
                 self.doom(now, outbound.id(), outbound.src);
                 KernelError::TimedOut
             }
-            Step::DeleteInbound(error) => error.clone(),
+            Step::DeleteInbound(error) => {
+                let error = error.clone();
+                self.doom_outbound(now, install, &error);
+                error
+            }
             Step::UpdateInbound | Step::AddInbound(_) => KernelError::TimedOut,
         };
         self.reply(install.id, Err(error));

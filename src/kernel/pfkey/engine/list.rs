@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::conversation::{Outcome, Task, Wait};
 use super::errno::ENOENT;
 use super::{Engine, Job, Listing};
-use crate::kernel::pfkey::{Message, PfKeyError};
+use crate::kernel::pfkey::{Dialect, Message};
 use crate::sadb::{DumpKind, KernelError, PolicyEntry, Reply, RequestId, SaId, SadbEntry};
 use crate::time::{Instant, Now, UnixTime};
 
@@ -29,11 +29,24 @@ pub(super) struct List {
     /// Of SAs to be compared only this counts, so that one whose algorithms have no name here is seen as well.
     seen: Vec<(SaId, u8)>,
     policies: Vec<PolicyEntry>,
+    /// The number of the last entry.
+    last: Option<u32>,
+    /// Whether an entry was lost.
+    is_broken: bool,
 }
 
 impl List {
     const fn new(kind: DumpKind, id: Option<RequestId>) -> Self {
-        Self { kind, id, rest: Vec::new(), sas: Vec::new(), seen: Vec::new(), policies: Vec::new() }
+        Self {
+            kind,
+            id,
+            rest: Vec::new(),
+            sas: Vec::new(),
+            seen: Vec::new(),
+            policies: Vec::new(),
+            last: None,
+            is_broken: false,
+        }
     }
 
     pub(super) const fn asked(id: RequestId, kind: DumpKind) -> Self {
@@ -46,6 +59,17 @@ impl List {
 
     const fn len(&self) -> usize {
         self.sas.len() + self.seen.len() + self.policies.len()
+    }
+
+    /// Takes note of the number of an entry: FreeBSD counts down to 0, Linux up from 1 and then 0.
+    fn count(&mut self, dialect: Dialect, seq: u32) {
+        let follows = match (dialect, self.last) {
+            (Dialect::FreeBsd, Some(last)) => last.checked_sub(1) == Some(seq),
+            (Dialect::Linux, last) => seq == 0 || last.unwrap_or(0).checked_add(1) == Some(seq),
+            (Dialect::FreeBsd, None) | (Dialect::OpenBsd, _) => true,
+        };
+        self.is_broken |= !follows;
+        self.last = Some(seq);
     }
 
     pub(super) const fn request(&self) -> Option<RequestId> {
@@ -103,13 +127,18 @@ impl Engine {
     pub(super) fn list_step(&mut self, now: Now, limit: Instant, mut list: Box<List>, outcome: &Outcome<'_>) {
         match outcome {
             Outcome::Answer(message) => {
+                list.count(self.config.dialect, message.header.seq);
                 self.list_entry(now, &mut list, message);
-                let is_last = message.header.seq == 0 || list.len() >= MAX_ENTRIES;
+                let is_last = message.header.seq == 0;
+                // What has gaps is read to its end, so that its rest is not taken for the next one.
+                if (list.is_broken && is_last) || list.len() > MAX_ENTRIES {
+                    return self.list_failed(now, &list, KernelError::Unsupported("a whole dump"));
+                }
                 if is_last {
                     return self.list_on(now, limit, list);
                 }
                 let task = Task { limit, job: Job::List(list) };
-                self.ask_on(now, task, message.header.kind, self.dump_wait());
+                self.ask_on(now, task, message, self.dump_wait());
             }
             Outcome::Silence | Outcome::Refused(ENOENT) => self.list_on(now, limit, list),
             outcome => {
@@ -142,6 +171,9 @@ impl Engine {
 
     fn list_entry(&mut self, now: Now, list: &mut List, message: &Message) {
         let dialect = self.config.dialect;
+        if list.kind == DumpKind::Sad && message.header.satype.protocol().is_none() {
+            return;
+        }
         let read = match (list.kind, list.id) {
             (DumpKind::Sad, Some(_)) => {
                 let is_local = |address: IpAddr| self.book.is_local(address);
@@ -153,10 +185,8 @@ impl Engine {
             }),
             (DumpKind::Spd, _) => dialect.read_policy(message).map(|entry| list.policies.extend(entry)),
         };
-        match read {
-            // Others may have what has no name here.
-            Ok(()) | Err(PfKeyError::Value { .. }) => {}
-            Err(error) => self.unreadable(now, &error),
+        if let Err(error) = read {
+            self.strange(now, &error);
         }
     }
 

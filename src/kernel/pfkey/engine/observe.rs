@@ -13,7 +13,10 @@ impl Engine {
         if header.errno != 0 {
             return;
         }
+        // There are others than IPsec's: TCP's MD5 (RFC 2385) has SAs as well.
+        let is_ours = header.satype.protocol().is_some();
         match (header.kind, header.pid) {
+            (MessageType::Acquire | MessageType::Expire, _) if !is_ours => {}
             // With another pid it is the word of another daemon, which OpenBSD repeats to all.
             (MessageType::Acquire, 0) => self.acquire(now, message),
             (MessageType::Expire, 0) => self.expired(now, message),
@@ -38,7 +41,7 @@ impl Engine {
     fn expired(&mut self, now: Now, message: &Message) {
         let Expiry { sa, hard } = match self.config.dialect.read_expire(message) {
             Ok(expiry) => expiry,
-            Err(error) => return self.unreadable(now, &error),
+            Err(error) => return self.strange(now, &error),
         };
         if !hard {
             self.tell_soft(sa.id);
@@ -50,15 +53,20 @@ impl Engine {
 
     /// An operator or another program has removed an SA, or (KAME) without an SPI all between two hosts.
     fn deleted_by_others(&mut self, now: Now, message: &Message) {
-        let gone = if message.association().is_some() {
+        let satype = message.header.satype;
+        let names_one = message.association().is_some();
+        if satype.protocol().is_none() && (names_one || satype != SaType::Unspec) {
+            return;
+        }
+        let gone = if names_one {
             match self.config.dialect.read_sa(message) {
                 Ok(named) => self.book.take_installed(|id, _| *id == named.id),
-                Err(error) => return self.unreadable(now, &error),
+                Err(error) => return self.strange(now, &error),
             }
         } else {
             let ip = |role| message.address(role).and_then(|address| address.socket.ip());
             let (src, dst) = (ip(AddressRole::Src), ip(AddressRole::Dst));
-            let protocol = message.header.satype.protocol();
+            let protocol = satype.protocol();
             self.book.take_installed(|id, owned| {
                 src == Some(owned.src)
                     && dst == Some(id.dst)

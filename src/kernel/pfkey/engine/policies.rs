@@ -3,8 +3,10 @@
 use super::conversation::{Outcome, Task};
 use super::errno::{EINVAL, ENOENT, ESRCH};
 use super::{Engine, Job};
-use crate::kernel::pfkey::Message;
-use crate::sadb::{FlowPolicy, KernelError, Reply, RequestId};
+use crate::kernel::pfkey::{Dialect, Message};
+use crate::sadb::{
+    Direction, FlowAction, FlowPolicy, KernelError, Level, Reply, RequestId, SaPair, SaParams,
+};
 use crate::time::{Instant, Now};
 
 /// A policy that is to be there, or not any more.
@@ -21,21 +23,34 @@ pub(super) struct SetPolicy {
     rest: Vec<Message>,
     /// The kernel's number for it.
     number: Option<u32>,
+    /// The request id that the kernel has picked; 0 if it has not.
+    reqid: u32,
 }
 
 impl SetPolicy {
     pub(super) const fn install(id: Option<RequestId>, policy: FlowPolicy) -> Self {
-        Self { id, policy, install: true, any_owner: false, rest: Vec::new(), number: None }
+        Self { id, policy, install: true, any_owner: false, rest: Vec::new(), number: None, reqid: 0 }
     }
 
     pub(super) const fn remove(id: RequestId, policy: FlowPolicy, any_owner: bool) -> Self {
-        Self { id: Some(id), policy, install: false, any_owner, rest: Vec::new(), number: None }
+        Self { id: Some(id), policy, install: false, any_owner, rest: Vec::new(), number: None, reqid: 0 }
+    }
+
+    /// Keeps what the kernel's answer says that we did not know. The first one is about the direction that was asked for.
+    fn note(&mut self, answer: &Message) {
+        let Some(policy) = answer.policy().filter(|_| self.number.is_none()) else { return };
+        self.number = Some(policy.id);
+        if let FlowAction::Protect(rules) = &self.policy.action
+            && rules.first().is_some_and(|rule| rule.level == Level::Unique(0))
+        {
+            self.reqid = policy.requests.first().map_or(0, |request| request.reqid);
+        }
     }
 
     /// It is not done in time. What is wanted stays so: when the kernel is read again and lacks it, it is installed.
     pub(super) fn put_off(&self, engine: &mut Engine) {
         if self.install {
-            engine.book.put_policy(self.policy.clone(), None);
+            engine.book.put_policy(self.policy.clone(), None, 0);
         } else {
             engine.book.take_policy(&self.policy.selector, self.policy.direction);
         }
@@ -43,6 +58,21 @@ impl SetPolicy {
 }
 
 impl Engine {
+    /// Gives SAs without a request id that which the kernel has picked for our policy: it uses no other for it.
+    ///
+    /// Where packets come in, Linux alone asks for it. FreeBSD would refuse one that GETSPI has not had.
+    pub(super) fn pick_reqids(&self, pair: &mut SaPair) {
+        let pick = |sa: &mut SaParams, direction| {
+            if sa.reqid == 0 {
+                sa.reqid = self.book.policy(&sa.selector, direction).map_or(0, |own| own.reqid);
+            }
+        };
+        pick(&mut pair.outbound.0, Direction::Out);
+        if self.config.dialect == Dialect::Linux {
+            pick(&mut pair.inbound.0, Direction::In);
+        }
+    }
+
     pub(super) fn begin_set_policy(&mut self, now: Now, limit: Instant, mut set: Box<SetPolicy>) {
         let dialect = self.config.dialect;
         let built = if set.install {
@@ -69,7 +99,7 @@ impl Engine {
             return self.ask_or_refuse(now, Task { limit, job: Job::SetPolicy(set) }, Ok(message));
         }
         if set.install {
-            self.book.put_policy(set.policy, set.number);
+            self.book.put_policy(set.policy, set.number, set.reqid);
         }
         self.reply_to(set.id, Ok(Reply::Done));
     }
@@ -83,7 +113,7 @@ impl Engine {
     ) {
         let error = match outcome {
             Outcome::Answer(message) => {
-                set.number = set.number.or_else(|| message.policy().map(|policy| policy.id));
+                set.note(message);
                 return self.set_policy_on(now, limit, set);
             }
             // FreeBSD says EINVAL, Linux ENOENT and OpenBSD ESRCH for a policy that is not there.

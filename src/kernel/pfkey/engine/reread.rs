@@ -16,6 +16,8 @@ use crate::time::{Instant, Now};
 const SOON: Duration = Duration::from_millis(200);
 /// When what could not be read is read again, and how often an overflow leads to reading.
 const LATER: Duration = Duration::from_secs(10);
+/// How often SAs are read while nothing says that messages were lost: OpenBSD never says it, FreeBSD not every time.
+const REGULARLY: Duration = Duration::from_secs(600);
 
 /// `SADB_SASTATE_DYING`: past the soft lifetime.
 const DYING: u8 = 2;
@@ -27,8 +29,10 @@ const DEAD: u8 = 3;
 pub(super) struct Reread {
     sas: Option<Instant>,
     policies: Option<Instant>,
-    /// When SAs were last read because of an overflow.
-    after_overflow: Option<Instant>,
+    /// When SAs were last begun to be read.
+    begun: Option<Instant>,
+    /// When SAs are read without a reason; as long as the kernel has some of ours.
+    regular: Option<Instant>,
     /// Whether [`KernelNotice::Reopened`] is still to be told.
     reopened: bool,
     /// The policies of others as they were last told, with the kernel's numbers.
@@ -38,13 +42,18 @@ pub(super) struct Reread {
 impl Reread {
     /// When something is to be read.
     pub(super) fn due(&self) -> Option<Instant> {
-        [self.sas, self.policies].into_iter().flatten().min()
+        [self.sas, self.policies, self.regular].into_iter().flatten().min()
     }
 
     /// What was begun is begun anew when there is a way again.
     pub(super) fn stop(&mut self) {
-        (self.sas, self.policies) = (None, None);
+        (self.sas, self.policies, self.regular) = (None, None, None);
     }
+}
+
+/// What is due by then already stays so.
+fn by(at: &mut Option<Instant>, wanted: Instant) {
+    *at = Some(at.map_or(wanted, |at| at.min(wanted)));
 }
 
 impl Engine {
@@ -56,16 +65,28 @@ impl Engine {
     }
 
     pub(super) fn reread_policies_soon(&mut self, now: Now) {
-        self.reread.policies.get_or_insert(now.mono + SOON);
+        by(&mut self.reread.policies, now.mono + SOON);
     }
 
-    /// If reading itself leads to the next overflow, not without a pause.
+    pub(super) fn reread_sas_soon(&mut self, now: Now) {
+        by(&mut self.reread.sas, now.mono + SOON);
+    }
+
+    /// If reading itself leads to the next overflow, not without a pause. More of them do not put it off.
     pub(super) fn reread_after_overflow(&mut self, now: Now) {
-        let pause = |last: Instant| (last + LATER).max(now.mono);
-        let at = self.reread.after_overflow.map_or(now.mono, pause);
-        self.reread.after_overflow = Some(at);
-        (self.reread.sas, self.reread.policies) = (Some(at), Some(at));
+        let at = self.reread.begun.map_or(now.mono, |last| (last + LATER).max(now.mono));
+        by(&mut self.reread.sas, at);
+        by(&mut self.reread.policies, at);
         self.reread_when_due(now);
+    }
+
+    /// While the kernel has SAs of ours, they are read now and then.
+    pub(super) fn reread_regularly(&mut self, now: Now) {
+        if self.is_open && self.book.has_installed() {
+            self.reread.regular.get_or_insert(now.mono + REGULARLY);
+        } else {
+            self.reread.regular = None;
+        }
     }
 
     pub(super) fn reread_after_reopening(&mut self, now: Now) {
@@ -77,10 +98,14 @@ impl Engine {
     /// Queues what is due behind the registration and before everything else.
     pub(super) fn reread_when_due(&mut self, now: Now) {
         let is_due = |at: &mut Instant| *at <= now.mono;
-        let kinds = [
-            self.reread.sas.take_if(is_due).map(|_| DumpKind::Sad),
-            self.reread.policies.take_if(is_due).map(|_| DumpKind::Spd),
-        ];
+        if let Some(at) = self.reread.regular.take_if(is_due) {
+            by(&mut self.reread.sas, at);
+        }
+        let sas = self.reread.sas.take_if(is_due);
+        if sas.is_some() {
+            (self.reread.begun, self.reread.regular) = (Some(now.mono), None);
+        }
+        let kinds = [sas.map(|_| DumpKind::Sad), self.reread.policies.take_if(is_due).map(|_| DumpKind::Spd)];
         let place = self.queue.iter().take_while(|task| matches!(task.job, Job::Register(_))).count();
         for kind in kinds.into_iter().flatten().rev() {
             self.queue.insert(place, Task::own(Job::List(Box::new(List::own(kind)))));
@@ -92,12 +117,12 @@ impl Engine {
 
     /// It could not be read.
     pub(super) fn reread_failed(&mut self, now: Now, kind: DumpKind) {
-        let later = Some(now.mono + LATER);
-        match kind {
-            // Policies once more as well: behind them all is well again.
-            DumpKind::Sad => (self.reread.sas, self.reread.policies) = (later, later),
-            DumpKind::Spd => self.reread.policies = later,
+        let later = now.mono + LATER;
+        if kind == DumpKind::Sad {
+            by(&mut self.reread.sas, later);
         }
+        // After SAs policies once more as well: behind them all is well again.
+        by(&mut self.reread.policies, later);
     }
 
     /// The SAs that the kernel has, each with its state.

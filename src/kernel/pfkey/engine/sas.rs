@@ -73,7 +73,7 @@ impl Engine {
         let result = match outcome {
             Outcome::Answer(message) => match self.config.dialect.read_sa(message) {
                 Ok(named) if !self.book.sas.contains_key(&named.id) => {
-                    self.book.sas.insert(named.id, Owned::new(spi.endpoints.remote, true, Stage::Larval));
+                    self.book.put(named.id, Owned::new(spi.endpoints.remote, true, Stage::Larval));
                     Ok(Reply::Spi(named.id.spi))
                 }
                 Ok(_) => Err(KernelError::Exists),
@@ -104,6 +104,7 @@ impl Engine {
         let result = match outcome {
             Outcome::Answer(_) => {
                 owned.stage = Stage::Installed;
+                self.book.doomed.remove(&sa);
                 Ok(Reply::Done)
             }
             outcome => {
@@ -119,33 +120,29 @@ impl Engine {
     }
 
     pub(super) fn begin_delete(&mut self, now: Now, id: Option<RequestId>, sa: SaId, task: Task) {
-        let owned = self.book.sas.get(&sa);
+        // What nobody asks for is about the doomed one alone. Another may have its name meanwhile.
+        let owned = self.book.sas.get(&sa).filter(|_| id.is_some());
         if let Some(Stage::Kept(..)) = owned.map(|owned| &owned.stage) {
             self.book.sas.remove(&sa);
             return self.reply_to(id, Ok(Reply::Done));
         }
-        let Some(src) = owned.map(|owned| owned.src).or_else(|| self.book.doomed.get(&sa).map(|d| d.src))
-        else {
+        let Some(src) = owned.map(|owned| owned.src).or_else(|| self.book.doomed_source(&sa)) else {
             return self.reply_to(id, Err(KernelError::NoSuchSa));
         };
         self.ask_or_refuse(now, task, self.config.dialect.delete(sa, src));
     }
 
     pub(super) fn deleted(&mut self, now: Now, id: Option<RequestId>, sa: SaId, outcome: &Outcome<'_>) {
-        let owned = self.book.sas.remove(&sa).map(|owned| owned.src);
+        let owned = id.and_then(|_| self.book.sas.remove(&sa)).map(|owned| owned.src);
+        let source = owned.or_else(|| self.book.doomed_source(&sa));
         let result = match outcome {
-            Outcome::TimedOut => {
-                if let Some(src) = owned.or_else(|| self.book.doomed.get(&sa).map(|doomed| doomed.src)) {
-                    self.doom(now, sa, src);
-                }
-                Err(KernelError::TimedOut)
-            }
-            Outcome::Refused(ESRCH) => Err(KernelError::NoSuchSa),
-            Outcome::Refused(errno) => Err(self.error(*errno)),
             Outcome::Answer(_) | Outcome::Silence => Ok(Reply::Done),
+            outcome => Err(self.failure(outcome)),
         };
-        if !matches!(outcome, Outcome::TimedOut) {
-            self.book.doomed.remove(&sa);
+        match source {
+            // It may have been short of memory.
+            Some(src) if !is_gone(outcome) => self.book.doom(sa, src, now.mono),
+            _ => drop(self.book.doomed.remove(&sa)),
         }
         self.reply_to(id, result);
     }
@@ -194,7 +191,14 @@ impl Engine {
     pub(super) fn flush_step(&mut self, now: Now, limit: Instant, flush: Flush, outcome: &Outcome<'_>) {
         match outcome {
             Outcome::Answer(_) | Outcome::Refused(ESRCH) => self.flush_on(now, limit, flush),
-            outcome => self.reply(flush.id, Err(self.failure(outcome))),
+            outcome => {
+                // Part of it may be done.
+                match flush.what {
+                    What::Sas(_) => self.reread_sas_soon(now),
+                    What::Policies => self.reread_policies_soon(now),
+                }
+                self.reply(flush.id, Err(self.failure(outcome)));
+            }
         }
     }
 
@@ -212,6 +216,11 @@ impl Engine {
             Outcome::Answer(_) | Outcome::Silence | Outcome::TimedOut => KernelError::TimedOut,
         }
     }
+}
+
+/// Whether an SA is not there any more, by what became of its DELETE.
+pub(super) const fn is_gone(outcome: &Outcome<'_>) -> bool {
+    matches!(outcome, Outcome::Answer(_) | Outcome::Silence | Outcome::Refused(ESRCH))
 }
 
 /// RFC 2367 section 3.1.6: what answers an ACQUIRE has its sequence number.

@@ -5,13 +5,12 @@ use std::time::Duration;
 
 use super::*;
 use crate::crypto::alg::{CipherAlgorithm, HashAlgorithm};
-use crate::crypto::secret::Secret;
 use crate::kernel::pfkey::{
     AlgorithmKind, Association, Extension, MessageType, Network, SaType, SupportedAlgorithm,
 };
 use crate::sadb::{
     AuthSpec, CipherSpec, Direction, Endpoints, FlowAction, FlowPolicy, Inbound, Level, Lifetime, Mode,
-    Outbound, Prefix, SaKeys, SaPair, SaParams, SecurityRule, Selector, Spi,
+    Outbound, Prefix, Protocol, SaKeys, SaPair, SaParams, SecurityRule, Selector, Spi,
 };
 use crate::time::UnixTime;
 
@@ -94,7 +93,7 @@ impl Talk {
     /// The message that was sent; there has to be one of this kind.
     fn sent(&mut self, kind: MessageType) -> Message {
         let bytes = self.engine.poll_write().unwrap_or_else(|| panic!("no {kind}: {:?}", self.engine));
-        let message = Message::parse(self.dialect(), &bytes).unwrap();
+        let message = Message::parse(self.dialect(), bytes.expose()).unwrap();
         assert_eq!(message.header.kind, kind, "{message}");
         assert_eq!((message.header.pid, message.header.errno, message.header.version), (PID, 0, 2));
         assert_ne!(message.header.seq, 0);
@@ -228,6 +227,14 @@ fn policy(direction: Direction) -> FlowPolicy {
         ids: None,
         priority: 0,
     }
+}
+
+/// An entry of a dump.
+fn dumped(question: &Message, sa: &SaParams, seq: u32) -> Message {
+    let mut entry = Dialect::FreeBsd.add(sa, Direction::Out).unwrap();
+    entry.header = question.header;
+    (entry.header.seq, entry.header.satype) = (seq, SaType::Esp);
+    entry
 }
 
 /// An EXPIRE of the kernel.

@@ -8,7 +8,7 @@ use super::super::PfKeyError;
 use super::super::body::{Association, LifetimeBody};
 use super::super::extension::Extension;
 use super::super::message::Message;
-use super::super::numbers::Dialect;
+use super::super::numbers::{Dialect, MessageType};
 use super::super::parts::{AddressRole, End, KeyUse, LifetimeKind};
 use super::super::values::{FLAG_TUNNEL, FLAG_UDP_ENCAP, direction_of, mode_of};
 use super::policy::flow_selector;
@@ -40,6 +40,8 @@ impl Dialect {
         let dst = named.id.dst;
         let src = named.src.unwrap_or_else(|| unspecified(dst));
         let inbound = self.is_inbound(message).unwrap_or_else(|| is_local(dst) && !is_local(src));
+        // ADD names ours first whatever the direction. A dump does not say how its SA was made; GETSPI and UPDATE is usual.
+        let is_turned = inbound && message.header.kind != MessageType::Add;
         let mode = self.mode(message, &body);
         let limit = |which| message.lifetime(which).map_or_else(Lifetime::default, lifetime);
         let sa = SaParams {
@@ -56,7 +58,7 @@ impl Dialect {
             reqid: message.sa2().map_or(0, |sa2| sa2.reqid),
             selector: sa_selector(message, mode, src, dst, inbound),
             ids: self.identities(message).map(|(source, destination)| {
-                if inbound { (destination, source) } else { (source, destination) }
+                if is_turned { (destination, source) } else { (source, destination) }
             }),
         };
         let state = match body.state {

@@ -86,7 +86,7 @@ fn the_same_wish_is_one_as_long_as_it_is_negotiated() {
     assert!(ask(&mut talk, 17));
     assert!(!ask(&mut talk, 18), "it is negotiated");
     let id = talk.submit(Request::AcquireFailed(AcquireId(17)));
-    let news = Message::parse(Dialect::FreeBsd, &talk.engine.poll_write().unwrap()).unwrap();
+    let news = Message::parse(Dialect::FreeBsd, talk.engine.poll_write().unwrap().expose()).unwrap();
     let header = news.header;
     assert_eq!((header.kind, header.seq, header.satype), (MessageType::Acquire, 17, SaType::Esp));
     assert_eq!((header.pid, header.errno), (PID, 60), "ETIMEDOUT of FreeBSD");
@@ -188,7 +188,7 @@ fn wishes_of_other_daemons_and_floods_are_not_followed() {
     }
     let mut questions = 0;
     while let Some(bytes) = talk.engine.poll_write() {
-        let question = Message::parse(Dialect::FreeBsd, &bytes).unwrap();
+        let question = Message::parse(Dialect::FreeBsd, bytes.expose()).unwrap();
         talk.refuse(&question, 22);
         questions += 1;
     }

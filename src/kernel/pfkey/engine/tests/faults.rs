@@ -151,10 +151,108 @@ fn a_delete_without_an_answer_is_sent_again_but_not_for_ever() {
     let mut deletes = 0;
     while talk.engine.poll_timeout().is_some() {
         talk.pass_to_timeout();
-        deletes += usize::from(talk.engine.poll_write().is_some());
+        if let Some(bytes) = talk.engine.poll_write() {
+            let message = Message::parse(Dialect::OpenBsd, bytes.expose()).unwrap();
+            deletes += usize::from(message.header.kind == MessageType::Delete);
+        }
         assert!(deletes < 20);
     }
     assert_eq!(deletes, 5, "six with the first");
+}
+
+#[test]
+fn what_is_to_go_does_not_take_a_new_sa_of_its_name_along() {
+    let mut talk = Talk::registered(Dialect::FreeBsd);
+    let sa = talk.install(0x9001, 0x8001).outbound.0.id();
+    talk.submit(Request::Delete(sa));
+    for _ in 0..2 {
+        talk.sent(MessageType::Delete);
+        talk.pass_to_timeout();
+    }
+    while talk.engine.poll_event().is_some() {}
+    // It was done all the same, and the peer chooses its SPI again.
+    talk.install(0x9002, 0x8001);
+    talk.pass(Duration::from_secs(60));
+    talk.quiet();
+}
+
+#[test]
+fn what_is_to_go_goes_before_a_half_that_was_kept_back_has_its_name() {
+    let mut talk = Talk::registered(Dialect::FreeBsd);
+    let sa = talk.install(0x9001, 0x8001).outbound.0.id();
+    talk.submit(Request::Delete(sa));
+    for _ in 0..2 {
+        talk.sent(MessageType::Delete);
+        talk.pass_to_timeout();
+    }
+    while talk.engine.poll_event().is_some() {}
+    talk.reserve(0x9002, None);
+    talk.submit(install(&pair(0x9002, 0x8001), false));
+    let update = talk.sent(MessageType::Update);
+    talk.say(&update);
+    talk.event();
+    talk.pass_to_timeout();
+    let delete = talk.sent(MessageType::Delete);
+    talk.say(&delete);
+    let id = talk.submit(Request::StartSending(sa));
+    let add = talk.sent(MessageType::Add);
+    talk.say(&add);
+    assert_eq!(talk.event(), done(id, Reply::Done));
+    talk.quiet();
+}
+
+#[test]
+fn a_delete_that_is_refused_is_sent_again_unless_there_is_no_such_sa() {
+    for (errno, again) in [(55, true), (12, true), (3, false)] {
+        let mut talk = Talk::registered(Dialect::FreeBsd);
+        let sa = talk.install(0x9001, 0x8001).outbound.0.id();
+        talk.submit(Request::Delete(sa));
+        let delete = talk.sent(MessageType::Delete);
+        talk.refuse(&delete, errno);
+        assert!(matches!(talk.event(), KernelEvent::Reply { result: Err(_), .. }));
+        talk.pass(Duration::from_secs(10));
+        assert_eq!(talk.engine.poll_write().is_some(), again, "{errno}");
+    }
+}
+
+#[test]
+fn what_the_kernel_has_no_memory_for_is_deleted_on_both_sides() {
+    let mut talk = Talk::registered(Dialect::FreeBsd);
+    talk.reserve(0x9001, None);
+    let id = talk.submit(install(&pair(0x9001, 0x8001), true));
+    let update = talk.sent(MessageType::Update);
+    talk.say(&update);
+    for kind in [MessageType::Add, MessageType::Delete] {
+        let question = talk.sent(kind);
+        talk.refuse(&question, 55);
+    }
+    assert_eq!(talk.event(), failed(id, KernelError::Foreign(55, "ENOBUFS")));
+    let mut spis = Vec::new();
+    for _ in 0..2 {
+        talk.engine.handle_timeout(talk.now);
+        let delete = talk.sent(MessageType::Delete);
+        spis.push(delete.association().unwrap().spi.0);
+        talk.say(&delete);
+    }
+    spis.sort_unstable();
+    assert_eq!(spis, [0x8001, 0x9001]);
+    assert_eq!(talk.engine.poll_timeout(), None);
+}
+
+#[test]
+fn an_sa_of_an_earlier_life_goes_even_if_its_turn_does_not_come() {
+    let mut talk = Talk::registered(Dialect::FreeBsd);
+    let sa = half(0x8001, us(), peer()).id();
+    talk.engine.lost(talk.now, "closed".to_owned());
+    talk.event();
+    let id = talk.submit(Request::Reclaim { sa, src: us() });
+    talk.pass_to_timeout();
+    assert_eq!(talk.event(), failed(id, KernelError::TimedOut));
+    assert!(talk.engine.book.doomed_source(&sa).is_some());
+    talk.engine.is_open = true;
+    talk.pass_to_timeout();
+    let delete = talk.sent(MessageType::Delete);
+    assert_eq!(delete.association().unwrap().spi.0, 0x8001);
 }
 
 #[test]
@@ -225,6 +323,72 @@ fn a_dump_that_overflows_again_is_not_repeated_at_once() {
 }
 
 #[test]
+fn overflows_that_do_not_end_do_not_put_the_reading_off() {
+    let mut talk = Talk::registered(Dialect::FreeBsd);
+    let mut readings = Vec::new();
+    for _ in 0..60 {
+        talk.engine.overflow(talk.now);
+        while let Some(bytes) = talk.engine.poll_write() {
+            let question = Message::parse(Dialect::FreeBsd, bytes.expose()).unwrap();
+            if question.header.kind == MessageType::Dump {
+                readings.push(talk.now.mono);
+            }
+            talk.refuse(&question, 2);
+        }
+        talk.pass(Duration::from_secs(1));
+    }
+    assert_eq!(readings.len(), 6, "{readings:?}");
+    let pauses = readings.windows(2).map(|two| two[1].saturating_since(two[0]));
+    assert!(pauses.into_iter().all(|pause| pause == Duration::from_secs(10)), "{readings:?}");
+}
+
+#[test]
+fn what_was_lost_without_a_word_is_noticed_in_the_end() {
+    let mut talk = Talk::registered(Dialect::FreeBsd);
+    let pair = talk.install(0x9001, 0x8001);
+    for _ in 0..2 {
+        let begun = talk.now.mono;
+        talk.pass_to_timeout();
+        assert_eq!(talk.now.mono.saturating_since(begun), Duration::from_secs(600));
+        let question = talk.sent(MessageType::Dump);
+        for (seq, sa) in [(1, &pair.inbound.0), (0, &pair.outbound.0)] {
+            talk.say(&dumped(&question, sa, seq));
+        }
+        talk.quiet();
+    }
+    talk.pass_to_timeout();
+    let question = talk.sent(MessageType::Dump);
+    talk.refuse(&question, 2);
+    for sa in [pair.outbound.0.id(), pair.inbound.0.id()] {
+        assert_eq!(talk.event(), KernelEvent::Gone { sa });
+    }
+    talk.quiet();
+    assert_eq!(talk.engine.poll_timeout(), None, "there is nothing to be lost");
+}
+
+#[test]
+fn after_a_flush_that_fails_half_way_sas_are_read() {
+    let mut talk = Talk::registered(Dialect::OpenBsd);
+    let pair = talk.install(0x9001, 0x8001);
+    let id = talk.submit(Request::FlushSad(None));
+    let question = talk.sent(MessageType::Flush);
+    talk.say(&question);
+    let question = talk.sent(MessageType::Flush);
+    talk.refuse(&question, 22);
+    assert_eq!(talk.event(), failed(id, KernelError::Foreign(22, "EINVAL")));
+    talk.quiet();
+    for _ in 0..3 {
+        talk.pass_to_timeout();
+        talk.sent(MessageType::Dump);
+    }
+    talk.pass_to_timeout();
+    for sa in [pair.outbound.0.id(), pair.inbound.0.id()] {
+        assert_eq!(talk.event(), KernelEvent::Gone { sa });
+    }
+    talk.quiet();
+}
+
+#[test]
 fn a_lost_way_is_told_and_everything_is_read_again_when_it_is_back() {
     let mut talk = Talk::registered(Dialect::FreeBsd);
     let pair = talk.install(0x9001, 0x8001);
@@ -281,7 +445,7 @@ fn while_the_way_is_lost_requests_end_by_their_time() {
     while talk.engine.poll_timeout().is_some() {
         match talk.engine.poll_write() {
             Some(bytes) => {
-                let message = Message::parse(Dialect::OpenBsd, &bytes).unwrap();
+                let message = Message::parse(Dialect::OpenBsd, bytes.expose()).unwrap();
                 sent.push(message.header.kind);
                 if message.header.kind == MessageType::Dump {
                     continue;
@@ -306,4 +470,60 @@ fn a_kernel_that_is_never_there_for_register_is_asked_again() {
     assert_eq!(talk.engine.capabilities(), None);
     talk.register();
     assert!(talk.engine.capabilities().is_some());
+}
+
+#[test]
+fn a_late_answer_to_register_is_one() {
+    let mut talk = Talk::begin(Dialect::FreeBsd);
+    let first = talk.sent(MessageType::Register);
+    talk.pass_to_timeout();
+    talk.event();
+    let second = talk.sent(MessageType::Register);
+    assert_ne!(first.header.seq, second.header.seq);
+    talk.say(&first);
+    let next = talk.sent(MessageType::Register);
+    assert_eq!(next.header.satype, SaType::Ah);
+    talk.refuse(&second, 17);
+    talk.quiet();
+}
+
+#[test]
+fn who_is_registered_already_asks_for_the_lists() {
+    let mut talk = Talk::begin(Dialect::FreeBsd);
+    let question = talk.sent(MessageType::Register);
+    talk.refuse(&question, 17);
+    let lists = talk.sent(MessageType::Register);
+    assert_eq!(lists.header.satype, SaType::Unspec);
+    let aes = SupportedAlgorithm { id: 12, ..SupportedAlgorithm::default() };
+    talk.say(&lists.with(Extension::Supported(AlgorithmKind::Encrypt, 0, vec![aes])));
+    for _ in 0..2 {
+        let question = talk.sent(MessageType::Register);
+        talk.say(&question);
+    }
+    let known = talk.engine.capabilities().unwrap();
+    assert_eq!(known.protocols, [Protocol::Esp, Protocol::Ah, Protocol::IpComp]);
+    assert_eq!(known.ciphers, [CipherAlgorithm::Aes]);
+    assert_eq!(talk.engine.refusal(), None);
+}
+
+#[test]
+fn a_kernel_without_memory_is_asked_to_register_a_few_times() {
+    let mut talk = Talk::begin(Dialect::OpenBsd);
+    let question = talk.sent(MessageType::Register);
+    talk.refuse(&question, 55);
+    talk.quiet();
+    talk.pass_to_timeout();
+    let question = talk.sent(MessageType::Register);
+    assert_eq!(question.header.satype, SaType::Esp);
+    talk.say(&question);
+    for _ in 0..6 {
+        let question = talk.sent(MessageType::Register);
+        assert_eq!(question.header.satype, SaType::Ah);
+        talk.refuse(&question, 12);
+        if talk.engine.write.is_none() {
+            talk.pass_to_timeout();
+        }
+    }
+    assert_eq!(talk.sent(MessageType::Register).header.satype, SaType::IpComp);
+    assert_eq!(talk.engine.refusal(), Some(&KernelError::Foreign(12, "ENOMEM")));
 }

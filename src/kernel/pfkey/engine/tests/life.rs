@@ -256,3 +256,54 @@ fn a_flush_of_all_sas_leaves_openbsds_flows() {
     assert_eq!(gone, [&expected[..], &[done(id, Reply::Done)]].concat());
     talk.quiet();
 }
+
+#[test]
+fn keys_are_not_shown() {
+    let mut talk = Talk::registered(Dialect::FreeBsd);
+    talk.reserve(0x9001, None);
+    let mut pair = pair(0x9001, 0x8001);
+    pair.inbound.0.keys.cipher_key = Secret::new(vec![0xa7; 16]);
+    talk.submit(install(&pair, true));
+    let shown = format!("{:?}", talk.engine);
+    assert!(shown.contains("write: Some"), "{shown}");
+    assert!(!shown.contains("167, 167"), "{shown}");
+}
+
+#[test]
+fn a_message_with_keys_is_written_without_moving() {
+    let message = Dialect::FreeBsd.update(&pair(0x9001, 0x8001).inbound.0).unwrap();
+    assert_eq!(message.emit(Dialect::FreeBsd).capacity(), 4096);
+}
+
+#[test]
+fn sas_have_the_request_id_that_the_kernel_has_picked_for_our_policy() {
+    for (dialect, inbound) in [(Dialect::FreeBsd, 0), (Dialect::Linux, 16_390)] {
+        let mut talk = Talk::registered(dialect);
+        for (direction, picked) in [(Direction::Out, 16_389), (Direction::In, 16_390)] {
+            let mut policy = policy(direction);
+            let FlowAction::Protect(rules) = &mut policy.action else { panic!("rules") };
+            rules[0].level = Level::Unique(0);
+            let id = talk.submit(Request::InstallPolicy(policy));
+            let mut levels = Vec::new();
+            while talk.engine.busy.is_some() {
+                let mut answer = talk.sent(MessageType::SpdUpdate);
+                let Some(Extension::Policy(body)) = answer.extensions.first_mut() else { panic!("policy") };
+                levels.push(body.requests[0].level);
+                body.requests[0].reqid = picked;
+                talk.say(&answer);
+            }
+            assert_eq!(talk.event(), done(id, Reply::Done));
+            let twins = usize::from(dialect == Dialect::Linux && direction == Direction::In);
+            assert_eq!(levels, [3, 2][..=twins], "unique, and its twin takes any");
+        }
+        talk.reserve(0x9001, None);
+        let mut pair = pair(0x9001, 0x8001);
+        (pair.inbound.0.reqid, pair.outbound.0.reqid) = (0, 0);
+        talk.submit(install(&pair, true));
+        for (kind, reqid) in [(MessageType::Update, inbound), (MessageType::Add, 16_389)] {
+            let question = talk.sent(kind);
+            assert_eq!(question.sa2().unwrap().reqid, reqid, "{dialect}");
+            talk.say(&question);
+        }
+    }
+}

@@ -150,3 +150,94 @@ fn openbsds_tables_are_read_by_sysctl_where_there_is_one() {
     assert_eq!(talk.event(), failed(id, KernelError::Errno(1)));
     talk.quiet();
 }
+
+#[test]
+fn what_is_not_ipsecs_is_nobodys_business() {
+    let mut talk = Talk::registered(Dialect::FreeBsd);
+    let pair = talk.install(0x9001, 0x8001);
+    let (sa, us) = (pair.outbound.0.id(), us());
+    let mut all =
+        vec![expire(Dialect::FreeBsd, sa, us, true), from_other(Dialect::FreeBsd.delete(sa, us).unwrap())];
+    let mut between = all[1].clone();
+    between.extensions.retain(|e| !matches!(e, Extension::Sa(_)));
+    all.push(between);
+    for message in &mut all {
+        message.header.satype = SaType::TcpSignature;
+        talk.say(message);
+    }
+    talk.say(&Message::new(MessageType::Acquire, SaType::TcpSignature));
+    // An SPI of 16 is one that setkey may have given.
+    for mut message in
+        [expire(Dialect::FreeBsd, sa, us, false), from_other(Dialect::FreeBsd.delete(sa, us).unwrap())]
+    {
+        for extension in &mut message.extensions {
+            if let Extension::Sa(sa) = extension {
+                sa.spi = Network(16);
+            }
+        }
+        talk.say(&message);
+    }
+    talk.quiet();
+
+    talk.engine.overflow(talk.now);
+    talk.event();
+    let question = talk.sent(MessageType::Dump);
+    let mut signature = dumped(&question, &pair.inbound.0, 2);
+    signature.header.satype = SaType::TcpSignature;
+    talk.say(&signature);
+    for (seq, sa) in [(1, &pair.inbound.0), (0, &pair.outbound.0)] {
+        talk.say(&dumped(&question, sa, seq));
+    }
+    let question = talk.sent(MessageType::SpdDump);
+    talk.refuse(&question, 2);
+    talk.quiet();
+}
+
+#[test]
+fn a_dump_with_gaps_says_nothing_of_what_is_not_in_it() {
+    for (dialect, whole, gap) in
+        [(Dialect::FreeBsd, [2, 1, 0], [2, 0, 0]), (Dialect::Linux, [1, 2, 0], [1, 3, 0])]
+    {
+        let mut talk = Talk::registered(dialect);
+        let pair = talk.install(0x9001, 0x8001);
+        let sas = [&pair.inbound.0, &pair.outbound.0, &pair.inbound.0];
+        talk.engine.overflow(talk.now);
+        talk.event();
+        let question = talk.sent(MessageType::Dump);
+        for (seq, sa) in whole.into_iter().zip(sas) {
+            talk.say(&dumped(&question, sa, seq));
+        }
+        let question = talk.sent(MessageType::SpdDump);
+        talk.refuse(&question, 2);
+        talk.quiet();
+
+        talk.engine.overflow(talk.now);
+        talk.event();
+        talk.pass_to_timeout();
+        let question = talk.sent(MessageType::Dump);
+        for seq in gap {
+            talk.say(&dumped(&question, sas[0], seq));
+        }
+        let question = talk.sent(MessageType::SpdDump);
+        talk.refuse(&question, 2);
+        talk.quiet();
+        talk.pass_to_timeout();
+        talk.sent(MessageType::Dump);
+    }
+}
+
+#[test]
+fn entries_of_an_older_dump_are_not_of_this_one() {
+    let mut talk = Talk::registered(Dialect::OpenBsd);
+    let id = talk.submit(Request::Dump(DumpKind::Sad));
+    let question = talk.sent(MessageType::Dump);
+    let mut older = Dialect::OpenBsd.add(&half(0x7001, peer(), us()), Direction::In).unwrap();
+    older.header = question.header;
+    older.header.seq -= 1;
+    talk.say(&older);
+    for _ in 0..3 {
+        talk.pass_to_timeout();
+        talk.engine.poll_write();
+    }
+    assert_eq!(talk.event(), done(id, Reply::Sad(Vec::new())));
+}

@@ -155,7 +155,7 @@ fn no_damage_to_a_message_does_harm() {
             while talk.engine.poll_event().is_some() {}
             match talk.engine.poll_write() {
                 Some(question) => {
-                    let question = Message::parse(dialect, &question).unwrap();
+                    let question = Message::parse(dialect, question.expose()).unwrap();
                     talk.refuse(&question, 2);
                 }
                 None if talk.engine.poll_timeout().is_some() => talk.pass_to_timeout(),
