@@ -24,6 +24,7 @@ mod ours;
 mod policy;
 mod probe;
 mod sa;
+mod stale;
 
 use std::fmt;
 use std::io;

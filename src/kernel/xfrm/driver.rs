@@ -16,6 +16,7 @@ use super::ours::{KeptBack, OurSa, Ours};
 use super::policy::{self, Table};
 use super::probe::reserve;
 use super::sa::{self, Half, Reservation, SaInfo};
+use super::stale::Stale;
 use super::{Clock, algorithm};
 use crate::sadb::{
     AcquireId, Capabilities, DumpKind, FlowPolicy, KernelError, KernelEvent, KernelNotice, Protocol, Reply,
@@ -29,13 +30,6 @@ use crate::wire::codec::{Reader, WireError};
 const BURST: usize = 256;
 /// How long is waited before a socket is read again that gives errors.
 const PAUSE: Duration = Duration::from_millis(100);
-
-/// What has to be read again.
-#[derive(Clone, Copy, Debug, Default)]
-struct Stale {
-    sas: bool,
-    policies: bool,
-}
 
 /// Two sockets and what is ours.
 pub(super) struct Driver {
@@ -56,7 +50,8 @@ impl Driver {
         capabilities: Capabilities,
         told: mpsc::UnboundedSender<KernelEvent>,
     ) -> Self {
-        let stale = Stale { sas: false, policies: true };
+        let mut stale = Stale::default();
+        stale.want_policies();
         Self { link, heard, clock, capabilities, told, ours: Ours::default(), stale }
     }
 
@@ -74,6 +69,7 @@ impl Driver {
                     None => break,
                 },
                 received = self.heard.recv(&mut buffer) => self.listen(received, &mut buffer).await,
+                () = self.stale.due() => self.stale.on_due(),
             }
         }
     }
@@ -122,7 +118,7 @@ impl Driver {
             Request::FlushSpd => {
                 self.link.tell(policy::flush()).await?;
                 self.ours.clear_policies();
-                self.stale.policies = true;
+                self.stale.want_policies();
             }
             Request::Dump(DumpKind::Sad) => return self.dump_sad().await.map(Reply::Sad),
             Request::Dump(DumpKind::Spd) => {
@@ -222,7 +218,7 @@ impl Driver {
         let policy = self.ours.with_reqid(policy);
         let tables = Table::of(policy.direction);
         for (done, table) in tables.iter().enumerate() {
-            if let Err(error) = self.link.tell(policy::install(&policy, *table)?).await {
+            if let Err(error) = self.install_into(&policy, *table).await {
                 self.undo_policy(&policy, tables.get(..done).unwrap_or_default()).await;
                 return Err(error);
             }
@@ -231,16 +227,20 @@ impl Driver {
         Ok(())
     }
 
+    async fn install_into(&mut self, policy: &FlowPolicy, table: Table) -> Result<(), KernelError> {
+        self.link.tell(policy::install(policy, table)?).await
+    }
+
     /// Puts back what a policy had replaced.
     async fn undo_policy(&mut self, policy: &FlowPolicy, tables: &[Table]) {
         let before = self.ours.policy(policy).cloned();
         for table in tables {
-            let request = match &before {
-                Some(before) => policy::install(before, *table),
-                None => Ok(policy::remove(policy, *table)),
+            let undone = match &before {
+                Some(before) => self.install_into(before, *table).await,
+                None => self.link.tell(policy::remove(policy, *table)).await,
             };
-            if let Ok(request) = request {
-                let _ = self.link.tell(request).await;
+            if let Err(error) = undone {
+                warn!(selector = %policy.selector, ?table, %error, "a policy cannot be undone");
             }
         }
     }
@@ -297,7 +297,8 @@ impl Driver {
         debug!(%error, "listening to the kernel");
         self.say(KernelEvent::Notice(KernelNotice::Overflow));
         self.ours.end_wishes();
-        self.stale = Stale { sas: true, policies: true };
+        self.stale.want_sas();
+        self.stale.want_policies();
         if error.raw_os_error() != Some(libc::ENOBUFS) {
             tokio::time::sleep(PAUSE).await;
         }
@@ -339,26 +340,28 @@ impl Driver {
             }
             Heard::WishExpired(id) => self.ours.end_wish(id),
             // By now there may be another of that name, so look.
-            Heard::Removed(sa) => self.stale.sas |= self.ours.sas.contains_key(&sa),
-            Heard::Flushed => self.stale.sas |= !self.ours.sas.is_empty(),
-            Heard::Policies => self.stale.policies = true,
-            Heard::Nothing => {}
+            Heard::Removed(sa) if self.ours.sas.contains_key(&sa) => self.stale.want_sas(),
+            Heard::Flushed if !self.ours.sas.is_empty() => self.stale.want_sas(),
+            Heard::Policies => self.stale.want_policies(),
+            Heard::Removed(_) | Heard::Flushed | Heard::Nothing => {}
         }
     }
 
     /// Reads what may have changed, says what is gone, and puts back policies of ours that somebody has removed:
     /// without them packets would leave in the clear.
     async fn read_again(&mut self) {
-        let stale = std::mem::take(&mut self.stale);
+        let stale = self.stale.take();
         if stale.sas
             && let Err(error) = self.read_sas().await
         {
             self.on_unread("GETSA", &error);
+            self.stale.sas_unread();
         }
         if stale.policies
             && let Err(error) = self.read_policies().await
         {
             self.on_unread("GETPOLICY", &error);
+            self.stale.policies_unread();
         }
     }
 
@@ -376,7 +379,10 @@ impl Driver {
         let listed = self.list_policies().await?;
         for (policy, table) in self.ours.missing_policies(&listed) {
             debug!(selector = %policy.selector, ?table, "a policy is gone and is installed again");
-            let _ = self.link.tell(policy::install(&policy, table)?).await;
+            if let Err(error) = self.install_into(&policy, table).await {
+                warn!(selector = %policy.selector, ?table, %error, "a policy is gone and cannot be installed again");
+                self.stale.policy_missing();
+            }
         }
         if let Some(foreign) = self.ours.changed_foreign(listed) {
             self.say(KernelEvent::Policies(foreign));
