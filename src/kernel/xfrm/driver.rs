@@ -168,9 +168,9 @@ impl Driver {
     ) -> Result<(), KernelError> {
         let SaPair { inbound, outbound } = pair;
         let (mut inbound, mut outbound) = (inbound.0, outbound.0);
-        for sa in [&mut inbound, &mut outbound] {
+        for (sa, half) in [(&mut inbound, Half::Inbound), (&mut outbound, Half::Outbound)] {
             self.supports_sa(sa)?;
-            sa.reqid = self.ours.reqid(&sa.selector, sa.reqid);
+            sa.reqid = self.ours.reqid(sa, half.direction());
         }
         let sequence = acquire.map_or(0, |acquire| acquire.0);
         let kept_back = KeptBack { params: outbound, sequence };
@@ -377,6 +377,7 @@ impl Driver {
 
     async fn read_policies(&mut self) -> Result<(), KernelError> {
         let listed = self.list_policies().await?;
+        self.ours.keep_clear_of(&listed);
         for (policy, table) in self.ours.missing_policies(&listed) {
             debug!(selector = %policy.selector, ?table, "a policy is gone and is installed again");
             if let Err(error) = self.install_into(&policy, table).await {
