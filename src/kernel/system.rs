@@ -7,7 +7,7 @@ use super::{Kernel, keysock};
 use crate::time::Now;
 
 /// Reads the clocks.
-pub type Clock = Box<dyn Fn() -> Now + Send>;
+pub type Clock = Box<dyn Fn() -> Now + Send + Sync>;
 
 /// A way to an operating system's kernel.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use nix::libc;
@@ -9,6 +10,7 @@ use tokio::sync::mpsc;
 use tracing::{debug, warn};
 use zeroize::Zeroizing;
 
+use super::algorithm;
 use super::event::{Heard, Wish};
 use super::link::Link;
 use super::netlink::next_message;
@@ -17,25 +19,37 @@ use super::policy::{self, Table};
 use super::probe::reserve;
 use super::sa::{self, Half, Reservation, SaInfo};
 use super::stale::Stale;
-use super::{Clock, algorithm};
+use crate::kernel::system::Clock;
 use crate::sadb::{
     AcquireId, Capabilities, DumpKind, FlowPolicy, KernelError, KernelEvent, KernelNotice, Protocol, Reply,
     Request, RequestId, SaId, SaPair, SaParams, SadbEntry,
 };
 use crate::sys::interfaces;
 use crate::sys::netlink::{DATAGRAM_LEN, NetlinkSocket};
+use crate::time::Instant;
 use crate::wire::codec::{Reader, WireError};
 
 /// So many datagrams are taken before a request gets its turn.
 const BURST: usize = 256;
+/// A request that has waited this long is not begun any more, and a pair of SAs that is done only then is taken back:
+/// whoever asked stops waiting two seconds later and would not know of it.
+const TOO_LATE: Duration = Duration::from_secs(8);
 /// How long is waited before a socket is read again that gives errors.
 const PAUSE: Duration = Duration::from_millis(100);
+
+/// A request that waits for its turn.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    /// When it was made.
+    pub(super) since: Instant,
+    pub(super) request: Request,
+}
 
 /// Two sockets and what is ours.
 pub(super) struct Driver {
     link: Link,
     heard: NetlinkSocket,
-    clock: Clock,
+    clock: Arc<Clock>,
     capabilities: Capabilities,
     told: mpsc::UnboundedSender<KernelEvent>,
     ours: Ours,
@@ -46,7 +60,7 @@ impl Driver {
     pub(super) fn new(
         link: Link,
         heard: NetlinkSocket,
-        clock: Clock,
+        clock: Arc<Clock>,
         capabilities: Capabilities,
         told: mpsc::UnboundedSender<KernelEvent>,
     ) -> Self {
@@ -56,14 +70,14 @@ impl Driver {
     }
 
     /// Runs until the kernel's owner has gone and all that it asked for is done.
-    pub(super) async fn run(mut self, mut requests: mpsc::UnboundedReceiver<(RequestId, Request)>) {
+    pub(super) async fn run(mut self, mut requests: mpsc::UnboundedReceiver<(RequestId, Waiting)>) {
         let mut buffer = Zeroizing::new(vec![0; DATAGRAM_LEN]);
         loop {
             self.read_again().await;
             tokio::select! {
                 request = requests.recv() => match request {
-                    Some((id, request)) => {
-                        let result = self.perform(request).await;
+                    Some((id, waiting)) => {
+                        let result = self.begin(waiting).await;
                         self.say(KernelEvent::Reply { id, result });
                     }
                     None => break,
@@ -74,7 +88,29 @@ impl Driver {
         }
     }
 
-    async fn perform(&mut self, request: Request) -> Result<Reply, KernelError> {
+    /// Carries a request out, unless it is too late. What takes something away is never too late.
+    async fn begin(&mut self, waiting: Waiting) -> Result<Reply, KernelError> {
+        let Waiting { since, request } = waiting;
+        let takes_away = matches!(
+            request,
+            Request::Delete(_)
+                | Request::Reclaim { .. }
+                | Request::RemovePolicy(_)
+                | Request::DropPolicy(_)
+                | Request::FlushSad(_)
+                | Request::FlushSpd
+        );
+        if !takes_away && self.is_too_late(since) {
+            return Err(KernelError::TimedOut);
+        }
+        self.perform(request, since).await
+    }
+
+    fn is_too_late(&self, since: Instant) -> bool {
+        (self.clock)().mono.saturating_since(since) > TOO_LATE
+    }
+
+    async fn perform(&mut self, request: Request, since: Instant) -> Result<Reply, KernelError> {
         match request {
             Request::GetSpi { protocol, mode, endpoints, acquire, reqid } => {
                 self.supports(protocol)?;
@@ -83,19 +119,20 @@ impl Driver {
                 return Ok(Reply::Spi(reserve(&mut self.link, &wanted).await?));
             }
             Request::InstallPair { pair, acquire, sending } => {
+                let ids = [pair.inbound.0.id(), pair.outbound.0.id()];
                 self.install_pair(*pair, acquire, sending).await?;
+                if self.is_too_late(since) {
+                    for id in ids {
+                        self.take_back(id).await;
+                    }
+                    return Err(KernelError::TimedOut);
+                }
                 if let Some(acquire) = acquire {
                     self.ours.end_wish(acquire);
                 }
             }
             Request::StartSending(id) => self.start_sending(id).await?,
-            Request::Delete(id) | Request::Reclaim { sa: id, .. } => {
-                // Before the kernel is asked, so that what it says of it is not taken for somebody else's doing.
-                self.ours.sas.remove(&id);
-                if self.ours.kept_back.remove(&id).is_none() {
-                    self.link.tell(sa::delete(&id)).await?;
-                }
-            }
+            Request::Delete(id) | Request::Reclaim { sa: id, .. } => self.delete(id).await?,
             // The kernel's own wish runs out by itself; until then it does not ask again.
             Request::AcquireFailed(id) => self.ours.end_wish(id),
             Request::InstallPolicy(policy) => self.install_policy(policy).await?,
@@ -176,21 +213,50 @@ impl Driver {
         let kept_back = KeptBack { params: outbound, sequence };
         // Also of a half that is kept back it has to be known whether it can be said.
         let add_outbound = sa::add(&kept_back.params, Half::Outbound, sequence)?;
-        match self.link.tell(sa::update(&inbound, Half::Inbound, 0)?).await {
-            // The reservation has run out.
-            Err(KernelError::NoSuchSa) => self.add(sa::add(&inbound, Half::Inbound, 0)?).await?,
-            other => other?,
+        if let Err(error) = self.install_inbound(&inbound).await {
+            // It may be there.
+            if error == KernelError::TimedOut {
+                self.take_back(inbound.id()).await;
+            }
+            return Err(error);
         }
         if !sending {
             self.ours.kept_back.insert(kept_back.params.id(), kept_back);
         } else if let Err(error) = self.add(add_outbound).await {
-            let _ = self.link.tell(sa::delete(&inbound.id())).await;
+            self.take_back(inbound.id()).await;
+            if error == KernelError::TimedOut {
+                self.take_back(kept_back.params.id()).await;
+            }
             return Err(error);
         } else {
             self.remember(kept_back.params, Half::Outbound);
         }
         self.remember(inbound, Half::Inbound);
         Ok(())
+    }
+
+    async fn install_inbound(&mut self, inbound: &SaParams) -> Result<(), KernelError> {
+        match self.link.tell(sa::update(inbound, Half::Inbound, 0)?).await {
+            // The reservation has run out.
+            Err(KernelError::NoSuchSa) => self.add(sa::add(inbound, Half::Inbound, 0)?).await,
+            other => other,
+        }
+    }
+
+    async fn delete(&mut self, id: SaId) -> Result<(), KernelError> {
+        // Before the kernel is asked, so that what it says of it is not taken for somebody else's doing.
+        self.ours.sas.remove(&id);
+        match self.ours.kept_back.remove(&id) {
+            Some(_) => Ok(()),
+            None => self.link.tell(sa::delete(&id)).await,
+        }
+    }
+
+    /// Deletes what its pair cannot be had with.
+    async fn take_back(&mut self, id: SaId) {
+        if let Err(error) = self.delete(id).await {
+            debug!(?id, %error, "an SA cannot be taken back");
+        }
     }
 
     async fn start_sending(&mut self, id: SaId) -> Result<(), KernelError> {
