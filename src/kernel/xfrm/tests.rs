@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
+use super::algorithm::Algo;
 use super::event::{Heard, Wish};
-use super::netlink::{Answer, Message, NLMSG_DONE, Request, next_message};
+use super::netlink::{Answer, Attributes, Message, NLMSG_DONE, Request, next_message};
 use super::ours::{OurSa, Ours};
 use super::policy::{self, Table};
 use super::sa::{self, Half, Reservation, SaInfo};
@@ -566,6 +567,24 @@ fn what_is_ours_is_compared_with_what_is_there() {
     used[1].entry.last_used = Some(UnixTime(5));
     assert_eq!(ours.changed_foreign(used), None, "a use is no change");
     assert_eq!(ours.changed_foreign(Vec::new()), Some(Vec::new()));
+}
+
+#[test]
+fn debug_shows_no_keys() {
+    let value = [b"hmac(sha1)".as_slice(), &[0; 54], &160_u32.to_ne_bytes(), &[0xab; 20]].concat();
+    let request = Request::new("test", 1).attribute(1, |out| out.extend(&value));
+    assert_eq!(format!("{request:?}"), r#"Request { what: "test", .. }"#);
+    let bytes = request.finish(7);
+    let message = messages(&bytes)[0];
+    let expected = "Message { kind: 1, flags: 5, sequence: 7, port: 0, body_len: 92 }";
+    assert_eq!(format!("{message:?}"), expected);
+    let attributes = Attributes::parse(&mut Reader::new(message.body)).unwrap();
+    assert_eq!(format!("{attributes:?}"), "{1: 88}");
+    let algo = Algo::parse(attributes.get(1).unwrap(), false).unwrap();
+    assert_eq!(format!("{algo:?}"), r#"Algo { name: "hmac(sha1)", icv_len: 0, key_len: 20 }"#);
+    let bundle =
+        format!("{:?}", sa::Listed::parse(&body(sa::add(&ah(), Half::Outbound, 0).unwrap())).unwrap());
+    assert!(bundle.contains("auth_key: .."), "{bundle}");
 }
 
 /// Whatever comes, reading it ends without a panic.
