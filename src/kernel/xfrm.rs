@@ -23,6 +23,7 @@ mod netlink;
 mod ours;
 mod policy;
 mod probe;
+mod ration;
 mod sa;
 mod stale;
 
@@ -92,6 +93,17 @@ impl XfrmKernel {
         let mut link = Link::open().map_err(OpenError::Socket)?;
         probe::has_esp(&mut link).await?;
         let capabilities = probe::capabilities(&mut link).await;
+        Self::start(link, clock, capabilities)
+    }
+
+    /// The same for who installs no SAs: the kernel is not asked what it can do, which makes it load all its modules.
+    /// The capabilities are what XFRM has words for, without algorithms.
+    pub fn open_without_probe(clock: Clock) -> Result<Self, OpenError> {
+        let link = Link::open().map_err(OpenError::Socket)?;
+        Self::start(link, clock, probe::unasked())
+    }
+
+    fn start(mut link: Link, clock: Clock, capabilities: Capabilities) -> Result<Self, OpenError> {
         let heard = NetlinkSocket::open(NETLINK_XFRM, event::GROUPS).map_err(OpenError::Socket)?;
         let (handle, TaskEnd { requests, events }) = Handle::channel("a running task for XFRM");
         let clock = Arc::new(clock);

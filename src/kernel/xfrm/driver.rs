@@ -17,6 +17,7 @@ use super::netlink::next_message;
 use super::ours::{KeptBack, OurSa, Ours};
 use super::policy::{self, Table};
 use super::probe::reserve;
+use super::ration::Ration;
 use super::sa::{self, Half, Reservation, SaInfo};
 use super::stale::Stale;
 use crate::kernel::system::Clock;
@@ -54,6 +55,7 @@ pub(super) struct Driver {
     told: mpsc::UnboundedSender<KernelEvent>,
     ours: Ours,
     stale: Stale,
+    malformed: Ration,
 }
 
 impl Driver {
@@ -66,7 +68,16 @@ impl Driver {
     ) -> Self {
         let mut stale = Stale::default();
         stale.want_policies();
-        Self { link, heard, clock, capabilities, told, ours: Ours::default(), stale }
+        Self {
+            link,
+            heard,
+            clock,
+            capabilities,
+            told,
+            ours: Ours::default(),
+            stale,
+            malformed: Ration::default(),
+        }
     }
 
     /// Runs until the kernel's owner has gone and all that it asked for is done.
@@ -462,8 +473,13 @@ impl Driver {
         self.say(KernelEvent::Notice(KernelNotice::Unanswered(what)));
     }
 
-    fn complain(&self, faults: &[WireError]) {
+    /// Tells of messages that cannot be read, but not without end.
+    fn complain(&mut self, faults: &[WireError]) {
+        let now = (self.clock)().mono;
         for fault in faults {
+            if !self.malformed.takes_one(now) {
+                return;
+            }
             self.say(KernelEvent::Notice(KernelNotice::Malformed(fault.to_string())));
         }
     }
@@ -474,3 +490,6 @@ impl Driver {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
