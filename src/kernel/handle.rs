@@ -7,10 +7,11 @@ use tokio::sync::mpsc;
 
 use crate::sadb::{KernelError, KernelEvent, Request, RequestId};
 
-/// What the daemon holds of a kernel's task. The task ends when this is dropped.
+/// What the daemon holds of a kernel's task. The task ends when this is dropped. What goes in is a request, or `T` that
+/// has one.
 #[derive(Debug)]
-pub(super) struct Handle {
-    pub(super) requests: mpsc::UnboundedSender<(RequestId, Request)>,
+pub(super) struct Handle<T = Request> {
+    pub(super) requests: mpsc::UnboundedSender<(RequestId, T)>,
     events: mpsc::UnboundedReceiver<KernelEvent>,
     /// Answers to requests that found no task any more.
     refused: VecDeque<KernelEvent>,
@@ -20,14 +21,14 @@ pub(super) struct Handle {
 
 /// The task's end.
 #[derive(Debug)]
-pub(super) struct TaskEnd {
-    pub(super) requests: mpsc::UnboundedReceiver<(RequestId, Request)>,
+pub(super) struct TaskEnd<T = Request> {
+    pub(super) requests: mpsc::UnboundedReceiver<(RequestId, T)>,
     pub(super) events: mpsc::UnboundedSender<KernelEvent>,
 }
 
-impl Handle {
+impl<T> Handle<T> {
     /// Both ends.
-    pub(super) fn channel(task_name: &'static str) -> (Self, TaskEnd) {
+    pub(super) fn channel(task_name: &'static str) -> (Self, TaskEnd<T>) {
         let (requests, taken) = mpsc::unbounded_channel();
         let (told, events) = mpsc::unbounded_channel();
         let handle = Self { requests, events, refused: VecDeque::new(), task_name };
@@ -41,7 +42,7 @@ impl Handle {
     }
 
     /// [`Kernel::submit`](super::Kernel::submit).
-    pub(super) fn submit(&mut self, id: RequestId, request: Request) {
+    pub(super) fn submit(&mut self, id: RequestId, request: T) {
         if self.requests.send((id, request)).is_err() {
             let result = Err(KernelError::Unsupported(self.task_name));
             self.refused.push_back(KernelEvent::Reply { id, result });

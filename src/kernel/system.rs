@@ -7,7 +7,7 @@ use super::{Kernel, keysock};
 use crate::time::Now;
 
 /// Reads the clocks.
-pub type Clock = Box<dyn Fn() -> Now + Send>;
+pub type Clock = Box<dyn Fn() -> Now + Send + Sync>;
 
 /// A way to an operating system's kernel.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -51,6 +51,18 @@ pub async fn open(kernel: &SystemKernel, clock: Clock) -> Result<Box<dyn Kernel>
     }
 }
 
+/// Opens it for policies, lists and removals alone, without the questions of what it can do, which make Linux load a
+/// module for each algorithm. To be called in the context of a runtime.
+///
+/// # Errors
+/// Why not, and what to do.
+pub async fn open_for_tools(kernel: &SystemKernel, clock: Clock) -> Result<Box<dyn Kernel>, String> {
+    match kernel {
+        SystemKernel::Xfrm => imp::open_xfrm_unasked(clock),
+        SystemKernel::PfKey { .. } => open(kernel, clock).await,
+    }
+}
+
 fn keysock_config(socket: Option<&Path>, dialect: Option<Dialect>) -> keysock::Config {
     let dialect = dialect.unwrap_or(keysock::system_dialect());
     match socket {
@@ -62,14 +74,22 @@ fn keysock_config(socket: Option<&Path>, dialect: Option<Dialect>) -> keysock::C
 #[cfg(target_os = "linux")]
 mod imp {
     use super::{Clock, Kernel};
-    use crate::kernel::xfrm::{XfrmKernel, is_available};
+    use crate::kernel::xfrm::{OpenError, XfrmKernel, is_available};
 
     pub(super) async fn has_xfrm() -> bool {
         is_available().await
     }
 
     pub(super) async fn open_xfrm(clock: Clock) -> Result<Box<dyn Kernel>, String> {
-        match XfrmKernel::open(clock).await {
+        boxed(XfrmKernel::open(clock).await)
+    }
+
+    pub(super) fn open_xfrm_unasked(clock: Clock) -> Result<Box<dyn Kernel>, String> {
+        boxed(XfrmKernel::open_without_probe(clock))
+    }
+
+    fn boxed(opened: Result<XfrmKernel, OpenError>) -> Result<Box<dyn Kernel>, String> {
+        match opened {
             Ok(kernel) => Ok(Box::new(kernel)),
             Err(error) => Err(error.to_string()),
         }
@@ -84,7 +104,11 @@ mod imp {
         false
     }
 
-    pub(super) async fn open_xfrm(_clock: Clock) -> Result<Box<dyn Kernel>, String> {
+    pub(super) async fn open_xfrm(clock: Clock) -> Result<Box<dyn Kernel>, String> {
+        open_xfrm_unasked(clock)
+    }
+
+    pub(super) fn open_xfrm_unasked(_clock: Clock) -> Result<Box<dyn Kernel>, String> {
         Err("XFRM is an interface of Linux; this system's kernel speaks PF_KEY (--kernel pfkey)".to_owned())
     }
 }

@@ -23,17 +23,20 @@ mod netlink;
 mod ours;
 mod policy;
 mod probe;
+mod ration;
 mod sa;
+mod stale;
 
 use std::fmt;
 use std::io;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use self::driver::Driver;
+use self::driver::{Driver, Waiting};
 use self::link::{Link, NETLINK_XFRM};
 use super::Kernel;
 use super::handle::{Handle, TaskEnd};
-use super::userspace::Clock;
+use super::system::Clock;
 use crate::sadb::{Capabilities, KernelError, KernelEvent, Request, RequestId};
 use crate::sys::netlink::NetlinkSocket;
 
@@ -77,10 +80,10 @@ pub async fn is_available() -> bool {
 
 /// The SAs and policies of the Linux kernel. Its task ends when this is dropped, after the requests that were made;
 /// what is installed then stays.
-#[derive(Debug)]
 pub struct XfrmKernel {
     capabilities: Capabilities,
-    handle: Handle,
+    clock: Arc<Clock>,
+    handle: Handle<Waiting>,
 }
 
 impl XfrmKernel {
@@ -90,11 +93,30 @@ impl XfrmKernel {
         let mut link = Link::open().map_err(OpenError::Socket)?;
         probe::has_esp(&mut link).await?;
         let capabilities = probe::capabilities(&mut link).await;
+        Self::start(link, clock, capabilities)
+    }
+
+    /// The same for who installs no SAs: the kernel is not asked what it can do, which makes it load all its modules.
+    /// The capabilities are what XFRM has words for, without algorithms.
+    pub fn open_without_probe(clock: Clock) -> Result<Self, OpenError> {
+        let link = Link::open().map_err(OpenError::Socket)?;
+        Self::start(link, clock, probe::unasked())
+    }
+
+    fn start(mut link: Link, clock: Clock, capabilities: Capabilities) -> Result<Self, OpenError> {
         let heard = NetlinkSocket::open(NETLINK_XFRM, event::GROUPS).map_err(OpenError::Socket)?;
         let (handle, TaskEnd { requests, events }) = Handle::channel("a running task for XFRM");
-        let driver = Driver::new(link, heard, clock, capabilities.clone(), events);
+        let clock = Arc::new(clock);
+        link.expect_prompt_answers();
+        let driver = Driver::new(link, heard, Arc::clone(&clock), capabilities.clone(), events);
         tokio::spawn(driver.run(requests));
-        Ok(Self { capabilities, handle })
+        Ok(Self { capabilities, clock, handle })
+    }
+}
+
+impl fmt::Debug for XfrmKernel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("XfrmKernel").field("capabilities", &self.capabilities).finish_non_exhaustive()
     }
 }
 
@@ -104,7 +126,8 @@ impl Kernel for XfrmKernel {
     }
 
     fn submit(&mut self, id: RequestId, request: Request) {
-        self.handle.submit(id, request);
+        let since = (self.clock)().mono;
+        self.handle.submit(id, Waiting { since, request });
     }
 
     fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<KernelEvent> {

@@ -546,7 +546,7 @@ async fn a_request_id_is_picked_for_a_policy_that_wants_its_own() {
     }
     connect(&mut a, &mut b, suite).await;
     a.ping("10.1.0.1", "10.2.0.1", 3);
-    assert!(a.sad().await.iter().all(|entry| entry.sa.reqid == 0x4000));
+    assert!(a.sad().await.iter().all(|entry| entry.sa.reqid == 0x0010_0000));
 }
 
 /// While nobody reads, more is said than the socket holds.

@@ -1,5 +1,7 @@
 //! The names that Linux's cryptographic subsystem has for the algorithms, and `struct xfrm_algo` and its kin.
 
+use std::fmt;
+
 use super::netlink::native_u32;
 use crate::crypto::alg::{CipherAlgorithm, HashAlgorithm};
 use crate::crypto::secret::Secret;
@@ -92,8 +94,7 @@ fn put_name_and_bits(out: &mut Vec<u8>, name: &str, key: &[u8]) {
     out.extend(bits.to_ne_bytes());
 }
 
-/// An algorithm as the kernel tells it, with its key.
-#[derive(Debug)]
+/// An algorithm as the kernel tells it, with its key, of which `Debug` shows the length.
 pub(super) struct Algo<'a> {
     name: &'a [u8],
     icv_len: u8,
@@ -129,6 +130,16 @@ impl<'a> Algo<'a> {
     /// What it is as a compression.
     pub(super) fn compression(&self) -> Option<Compression> {
         (self.name == DEFLATE.as_bytes()).then_some(Compression::Deflate)
+    }
+}
+
+impl fmt::Debug for Algo<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Algo")
+            .field("name", &String::from_utf8_lossy(self.name))
+            .field("icv_len", &self.icv_len)
+            .field("key_len", &self.key.len())
+            .finish()
     }
 }
 

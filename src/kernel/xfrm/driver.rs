@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use nix::libc;
@@ -9,76 +10,118 @@ use tokio::sync::mpsc;
 use tracing::{debug, warn};
 use zeroize::Zeroizing;
 
+use super::algorithm;
 use super::event::{Heard, Wish};
 use super::link::Link;
 use super::netlink::next_message;
 use super::ours::{KeptBack, OurSa, Ours};
 use super::policy::{self, Table};
 use super::probe::reserve;
+use super::ration::Ration;
 use super::sa::{self, Half, Reservation, SaInfo};
-use super::{Clock, algorithm};
+use super::stale::Stale;
+use crate::kernel::system::Clock;
 use crate::sadb::{
     AcquireId, Capabilities, DumpKind, FlowPolicy, KernelError, KernelEvent, KernelNotice, Protocol, Reply,
     Request, RequestId, SaId, SaPair, SaParams, SadbEntry,
 };
 use crate::sys::interfaces;
 use crate::sys::netlink::{DATAGRAM_LEN, NetlinkSocket};
+use crate::time::Instant;
 use crate::wire::codec::{Reader, WireError};
 
 /// So many datagrams are taken before a request gets its turn.
 const BURST: usize = 256;
+/// A request that has waited this long is not begun any more, and a pair of SAs that is done only then is taken back:
+/// whoever asked stops waiting two seconds later and would not know of it.
+const TOO_LATE: Duration = Duration::from_secs(8);
 /// How long is waited before a socket is read again that gives errors.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// What has to be read again.
-#[derive(Clone, Copy, Debug, Default)]
-struct Stale {
-    sas: bool,
-    policies: bool,
+/// A request that waits for its turn.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    /// When it was made.
+    pub(super) since: Instant,
+    pub(super) request: Request,
 }
 
 /// Two sockets and what is ours.
 pub(super) struct Driver {
     link: Link,
     heard: NetlinkSocket,
-    clock: Clock,
+    clock: Arc<Clock>,
     capabilities: Capabilities,
     told: mpsc::UnboundedSender<KernelEvent>,
     ours: Ours,
     stale: Stale,
+    malformed: Ration,
 }
 
 impl Driver {
     pub(super) fn new(
         link: Link,
         heard: NetlinkSocket,
-        clock: Clock,
+        clock: Arc<Clock>,
         capabilities: Capabilities,
         told: mpsc::UnboundedSender<KernelEvent>,
     ) -> Self {
-        let stale = Stale { sas: false, policies: true };
-        Self { link, heard, clock, capabilities, told, ours: Ours::default(), stale }
+        let mut stale = Stale::default();
+        stale.want_policies();
+        Self {
+            link,
+            heard,
+            clock,
+            capabilities,
+            told,
+            ours: Ours::default(),
+            stale,
+            malformed: Ration::default(),
+        }
     }
 
     /// Runs until the kernel's owner has gone and all that it asked for is done.
-    pub(super) async fn run(mut self, mut requests: mpsc::UnboundedReceiver<(RequestId, Request)>) {
+    pub(super) async fn run(mut self, mut requests: mpsc::UnboundedReceiver<(RequestId, Waiting)>) {
         let mut buffer = Zeroizing::new(vec![0; DATAGRAM_LEN]);
         loop {
             self.read_again().await;
             tokio::select! {
                 request = requests.recv() => match request {
-                    Some((id, request)) => {
-                        let result = self.perform(request).await;
+                    Some((id, waiting)) => {
+                        let result = self.begin(waiting).await;
                         self.say(KernelEvent::Reply { id, result });
                     }
                     None => break,
                 },
                 received = self.heard.recv(&mut buffer) => self.listen(received, &mut buffer).await,
+                () = self.stale.due() => self.stale.on_due(),
             }
         }
     }
 
-    async fn perform(&mut self, request: Request) -> Result<Reply, KernelError> {
+    /// Carries a request out, unless it is too late. What takes something away is never too late.
+    async fn begin(&mut self, waiting: Waiting) -> Result<Reply, KernelError> {
+        let Waiting { since, request } = waiting;
+        let takes_away = matches!(
+            request,
+            Request::Delete(_)
+                | Request::Reclaim { .. }
+                | Request::RemovePolicy(_)
+                | Request::DropPolicy(_)
+                | Request::FlushSad(_)
+                | Request::FlushSpd
+        );
+        if !takes_away && self.is_too_late(since) {
+            return Err(KernelError::TimedOut);
+        }
+        self.perform(request, since).await
+    }
+
+    fn is_too_late(&self, since: Instant) -> bool {
+        (self.clock)().mono.saturating_since(since) > TOO_LATE
+    }
+
+    async fn perform(&mut self, request: Request, since: Instant) -> Result<Reply, KernelError> {
         match request {
             Request::GetSpi { protocol, mode, endpoints, acquire, reqid } => {
                 self.supports(protocol)?;
@@ -87,19 +130,20 @@ impl Driver {
                 return Ok(Reply::Spi(reserve(&mut self.link, &wanted).await?));
             }
             Request::InstallPair { pair, acquire, sending } => {
+                let ids = [pair.inbound.0.id(), pair.outbound.0.id()];
                 self.install_pair(*pair, acquire, sending).await?;
+                if self.is_too_late(since) {
+                    for id in ids {
+                        self.take_back(id).await;
+                    }
+                    return Err(KernelError::TimedOut);
+                }
                 if let Some(acquire) = acquire {
                     self.ours.end_wish(acquire);
                 }
             }
             Request::StartSending(id) => self.start_sending(id).await?,
-            Request::Delete(id) | Request::Reclaim { sa: id, .. } => {
-                // Before the kernel is asked, so that what it says of it is not taken for somebody else's doing.
-                self.ours.sas.remove(&id);
-                if self.ours.kept_back.remove(&id).is_none() {
-                    self.link.tell(sa::delete(&id)).await?;
-                }
-            }
+            Request::Delete(id) | Request::Reclaim { sa: id, .. } => self.delete(id).await?,
             // The kernel's own wish runs out by itself; until then it does not ask again.
             Request::AcquireFailed(id) => self.ours.end_wish(id),
             Request::InstallPolicy(policy) => self.install_policy(policy).await?,
@@ -122,7 +166,7 @@ impl Driver {
             Request::FlushSpd => {
                 self.link.tell(policy::flush()).await?;
                 self.ours.clear_policies();
-                self.stale.policies = true;
+                self.stale.want_policies();
             }
             Request::Dump(DumpKind::Sad) => return self.dump_sad().await.map(Reply::Sad),
             Request::Dump(DumpKind::Spd) => {
@@ -172,29 +216,58 @@ impl Driver {
     ) -> Result<(), KernelError> {
         let SaPair { inbound, outbound } = pair;
         let (mut inbound, mut outbound) = (inbound.0, outbound.0);
-        for sa in [&mut inbound, &mut outbound] {
+        for (sa, half) in [(&mut inbound, Half::Inbound), (&mut outbound, Half::Outbound)] {
             self.supports_sa(sa)?;
-            sa.reqid = self.ours.reqid(&sa.selector, sa.reqid);
+            sa.reqid = self.ours.reqid(sa, half.direction());
         }
         let sequence = acquire.map_or(0, |acquire| acquire.0);
         let kept_back = KeptBack { params: outbound, sequence };
         // Also of a half that is kept back it has to be known whether it can be said.
         let add_outbound = sa::add(&kept_back.params, Half::Outbound, sequence)?;
-        match self.link.tell(sa::update(&inbound, Half::Inbound, 0)?).await {
-            // The reservation has run out.
-            Err(KernelError::NoSuchSa) => self.add(sa::add(&inbound, Half::Inbound, 0)?).await?,
-            other => other?,
+        if let Err(error) = self.install_inbound(&inbound).await {
+            // It may be there.
+            if error == KernelError::TimedOut {
+                self.take_back(inbound.id()).await;
+            }
+            return Err(error);
         }
         if !sending {
             self.ours.kept_back.insert(kept_back.params.id(), kept_back);
         } else if let Err(error) = self.add(add_outbound).await {
-            let _ = self.link.tell(sa::delete(&inbound.id())).await;
+            self.take_back(inbound.id()).await;
+            if error == KernelError::TimedOut {
+                self.take_back(kept_back.params.id()).await;
+            }
             return Err(error);
         } else {
             self.remember(kept_back.params, Half::Outbound);
         }
         self.remember(inbound, Half::Inbound);
         Ok(())
+    }
+
+    async fn install_inbound(&mut self, inbound: &SaParams) -> Result<(), KernelError> {
+        match self.link.tell(sa::update(inbound, Half::Inbound, 0)?).await {
+            // The reservation has run out.
+            Err(KernelError::NoSuchSa) => self.add(sa::add(inbound, Half::Inbound, 0)?).await,
+            other => other,
+        }
+    }
+
+    async fn delete(&mut self, id: SaId) -> Result<(), KernelError> {
+        // Before the kernel is asked, so that what it says of it is not taken for somebody else's doing.
+        self.ours.sas.remove(&id);
+        match self.ours.kept_back.remove(&id) {
+            Some(_) => Ok(()),
+            None => self.link.tell(sa::delete(&id)).await,
+        }
+    }
+
+    /// Deletes what its pair cannot be had with.
+    async fn take_back(&mut self, id: SaId) {
+        if let Err(error) = self.delete(id).await {
+            debug!(?id, %error, "an SA cannot be taken back");
+        }
     }
 
     async fn start_sending(&mut self, id: SaId) -> Result<(), KernelError> {
@@ -222,7 +295,7 @@ impl Driver {
         let policy = self.ours.with_reqid(policy);
         let tables = Table::of(policy.direction);
         for (done, table) in tables.iter().enumerate() {
-            if let Err(error) = self.link.tell(policy::install(&policy, *table)?).await {
+            if let Err(error) = self.install_into(&policy, *table).await {
                 self.undo_policy(&policy, tables.get(..done).unwrap_or_default()).await;
                 return Err(error);
             }
@@ -231,16 +304,20 @@ impl Driver {
         Ok(())
     }
 
+    async fn install_into(&mut self, policy: &FlowPolicy, table: Table) -> Result<(), KernelError> {
+        self.link.tell(policy::install(policy, table)?).await
+    }
+
     /// Puts back what a policy had replaced.
     async fn undo_policy(&mut self, policy: &FlowPolicy, tables: &[Table]) {
         let before = self.ours.policy(policy).cloned();
         for table in tables {
-            let request = match &before {
-                Some(before) => policy::install(before, *table),
-                None => Ok(policy::remove(policy, *table)),
+            let undone = match &before {
+                Some(before) => self.install_into(before, *table).await,
+                None => self.link.tell(policy::remove(policy, *table)).await,
             };
-            if let Ok(request) = request {
-                let _ = self.link.tell(request).await;
+            if let Err(error) = undone {
+                warn!(selector = %policy.selector, ?table, %error, "a policy cannot be undone");
             }
         }
     }
@@ -297,7 +374,8 @@ impl Driver {
         debug!(%error, "listening to the kernel");
         self.say(KernelEvent::Notice(KernelNotice::Overflow));
         self.ours.end_wishes();
-        self.stale = Stale { sas: true, policies: true };
+        self.stale.want_sas();
+        self.stale.want_policies();
         if error.raw_os_error() != Some(libc::ENOBUFS) {
             tokio::time::sleep(PAUSE).await;
         }
@@ -339,26 +417,28 @@ impl Driver {
             }
             Heard::WishExpired(id) => self.ours.end_wish(id),
             // By now there may be another of that name, so look.
-            Heard::Removed(sa) => self.stale.sas |= self.ours.sas.contains_key(&sa),
-            Heard::Flushed => self.stale.sas |= !self.ours.sas.is_empty(),
-            Heard::Policies => self.stale.policies = true,
-            Heard::Nothing => {}
+            Heard::Removed(sa) if self.ours.sas.contains_key(&sa) => self.stale.want_sas(),
+            Heard::Flushed if !self.ours.sas.is_empty() => self.stale.want_sas(),
+            Heard::Policies => self.stale.want_policies(),
+            Heard::Removed(_) | Heard::Flushed | Heard::Nothing => {}
         }
     }
 
     /// Reads what may have changed, says what is gone, and puts back policies of ours that somebody has removed:
     /// without them packets would leave in the clear.
     async fn read_again(&mut self) {
-        let stale = std::mem::take(&mut self.stale);
+        let stale = self.stale.take();
         if stale.sas
             && let Err(error) = self.read_sas().await
         {
             self.on_unread("GETSA", &error);
+            self.stale.sas_unread();
         }
         if stale.policies
             && let Err(error) = self.read_policies().await
         {
             self.on_unread("GETPOLICY", &error);
+            self.stale.policies_unread();
         }
     }
 
@@ -374,9 +454,13 @@ impl Driver {
 
     async fn read_policies(&mut self) -> Result<(), KernelError> {
         let listed = self.list_policies().await?;
+        self.ours.keep_clear_of(&listed);
         for (policy, table) in self.ours.missing_policies(&listed) {
             debug!(selector = %policy.selector, ?table, "a policy is gone and is installed again");
-            let _ = self.link.tell(policy::install(&policy, table)?).await;
+            if let Err(error) = self.install_into(&policy, table).await {
+                warn!(selector = %policy.selector, ?table, %error, "a policy is gone and cannot be installed again");
+                self.stale.policy_missing();
+            }
         }
         if let Some(foreign) = self.ours.changed_foreign(listed) {
             self.say(KernelEvent::Policies(foreign));
@@ -389,8 +473,13 @@ impl Driver {
         self.say(KernelEvent::Notice(KernelNotice::Unanswered(what)));
     }
 
-    fn complain(&self, faults: &[WireError]) {
+    /// Tells of messages that cannot be read, but not without end.
+    fn complain(&mut self, faults: &[WireError]) {
+        let now = (self.clock)().mono;
         for fault in faults {
+            if !self.malformed.takes_one(now) {
+                return;
+            }
             self.say(KernelEvent::Notice(KernelNotice::Malformed(fault.to_string())));
         }
     }
@@ -401,3 +490,6 @@ impl Driver {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

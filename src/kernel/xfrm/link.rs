@@ -15,23 +15,35 @@ use crate::wire::codec::{Reader, WireError};
 /// The number of XFRM among the protocols of netlink.
 pub(super) const NETLINK_XFRM: i32 = 6;
 
-/// How long an answer may take. The kernel gives it before sending returns, so a missing one has been lost; but sending
-/// takes its time when a module has to be loaded.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How long an answer may take at the start. The kernel gives it before sending returns, so a missing one has been lost;
+/// but sending takes its time when a module has to be loaded.
+const PATIENCE_AT_START: Duration = Duration::from_secs(30);
+/// The same when the modules are loaded: less than whoever asks waits, so that what comes of it can still be told.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A socket for requests, of which one at a time is under way.
 #[derive(Debug)]
 pub(super) struct Link {
     socket: NetlinkSocket,
     sequence: u32,
+    patience: Duration,
     /// Dumps have keys.
     buffer: Zeroizing<Vec<u8>>,
 }
 
 impl Link {
     pub(super) fn open() -> io::Result<Self> {
-        let socket = NetlinkSocket::open(NETLINK_XFRM, 0)?;
-        Ok(Self { socket, sequence: 0, buffer: Zeroizing::new(vec![0; DATAGRAM_LEN]) })
+        NetlinkSocket::open(NETLINK_XFRM, 0).map(Self::over)
+    }
+
+    pub(super) fn over(socket: NetlinkSocket) -> Self {
+        let buffer = Zeroizing::new(vec![0; DATAGRAM_LEN]);
+        Self { socket, sequence: 0, patience: PATIENCE_AT_START, buffer }
+    }
+
+    /// From now on no module has to be loaded.
+    pub(super) const fn expect_prompt_answers(&mut self) {
+        self.patience = PATIENCE;
     }
 
     /// The number under which the kernel knows this link.
@@ -46,7 +58,7 @@ impl Link {
         each: impl FnMut(&Message<'_>) + Send,
     ) -> Result<(), KernelError> {
         let what = request.what;
-        let answer = tokio::time::timeout(PATIENCE, self.exchange(request, each)).await;
+        let answer = tokio::time::timeout(self.patience, self.exchange(request, each)).await;
         let result = match answer {
             Ok(Ok(answer)) => refusal(&answer),
             Ok(Err(error)) => Err(KernelError::Errno(error.raw_os_error().unwrap_or(Errno::EIO as i32))),

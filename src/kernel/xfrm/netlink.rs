@@ -36,8 +36,8 @@ const ATTRIBUTE_TYPE: u16 = 0x3fff;
 /// Room for any request of ours, so that keys are not copied by a vector that grows.
 const CAPACITY: usize = 2048;
 
-/// One message of the kernel.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+/// One message of the kernel. It may hold keys, of which `Debug` shows nothing.
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Message<'a> {
     pub(super) kind: u16,
     pub(super) flags: u16,
@@ -45,6 +45,18 @@ pub(super) struct Message<'a> {
     /// Whose request led to it; 0 when nobody's did.
     pub(super) port: u32,
     pub(super) body: &'a [u8],
+}
+
+impl fmt::Debug for Message<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Message")
+            .field("kind", &self.kind)
+            .field("flags", &self.flags)
+            .field("sequence", &self.sequence)
+            .field("port", &self.port)
+            .field("body_len", &self.body.len())
+            .finish()
+    }
 }
 
 /// Takes the next message off a datagram; `None` at its end.
@@ -80,8 +92,8 @@ fn body<'a>(
     Ok(body)
 }
 
-/// The attributes behind the structure that a message begins with.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+/// The attributes behind the structure that a message begins with. `Debug` shows their types and lengths.
+#[derive(Clone, PartialEq, Eq, Default)]
 pub(super) struct Attributes<'a>(Vec<(u16, &'a [u8])>);
 
 impl<'a> Attributes<'a> {
@@ -103,6 +115,12 @@ impl<'a> Attributes<'a> {
     /// A reader of the first attribute of that type.
     pub(super) fn get(&self, kind: u16) -> Option<Reader<'a>> {
         self.0.iter().find(|(other, _)| *other == kind).map(|(_, value)| Reader::new(value))
+    }
+}
+
+impl fmt::Debug for Attributes<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.0.iter().map(|(kind, value)| (kind, value.len()))).finish()
     }
 }
 

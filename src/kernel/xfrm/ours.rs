@@ -1,17 +1,19 @@
 //! What in the kernel is ours, and what of ours is not in it yet.
 
 use std::collections::{HashMap, HashSet};
+use std::ops::RangeInclusive;
 
 use super::event::Wish;
 use super::policy::{self, Table};
 use super::sa::Half;
 use crate::sadb::{
     AcquireId, Direction, FlowAction, FlowPolicy, Level, PolicyEntry, Protocol, SaId, SaParams, SadbEntry,
-    SadbIdentity, Selector, UdpEncapsulation,
+    SadbIdentity, SecurityRule, Selector, UdpEncapsulation,
 };
 
-/// The first request id that is picked here: above those that setkey lets an operator write.
-const FIRST_REQID: u32 = 0x4000;
+/// The request ids that are picked here: above those that setkey lets an operator write (up to 0x7fff) and those that
+/// Linux picks when PF_KEY is used (from 0x4000 up to 0xffff).
+const REQIDS: RangeInclusive<u32> = 0x0010_0000..=0x7fff_ffff;
 
 /// How many wishes are remembered. A wide policy in transport mode can make one for each pair of hosts; what comes
 /// when this is full is dropped, and the kernel says it again later.
@@ -51,8 +53,8 @@ pub(super) struct Ours {
     pub(super) kept_back: HashMap<SaId, KeptBack>,
     policies: HashMap<PolicyKey, FlowPolicy>,
     wishes: HashMap<Wish, AcquireId>,
-    /// Request ids that were picked here for policies that want one of their own.
-    reqids: HashMap<Selector, u32>,
+    /// So many request ids are taken.
+    reqids: u32,
     /// The policies of others, as they were last told.
     foreign: Option<Vec<PolicyEntry>>,
 }
@@ -103,19 +105,45 @@ impl Ours {
         entry
     }
 
-    /// The policy with its request id, where it wants one that the kernel picks.
+    /// The policy with its request id, where it wants one that the kernel picks: that of the policy in force for the
+    /// same packets, so that both directions have one, else a new one.
     pub(super) fn with_reqid(&mut self, mut policy: FlowPolicy) -> FlowPolicy {
         let FlowAction::Protect(rules) = &mut policy.action else { return policy };
+        if rules.iter().all(|rule| rule.level != Level::Unique(0)) {
+            return policy;
+        }
+        let in_force = [Direction::Out, Direction::In].into_iter().flat_map(|direction| {
+            picked(self.policies.get(&(policy.selector, direction)).map(|policy| &policy.action))
+        });
+        let reqid = in_force.min().unwrap_or_else(|| {
+            let next = REQIDS.start().saturating_add(self.reqids);
+            self.reqids = self.reqids.saturating_add(1);
+            next
+        });
         for rule in rules.iter_mut().filter(|rule| rule.level == Level::Unique(0)) {
-            let next = FIRST_REQID.saturating_add(u32::try_from(self.reqids.len()).unwrap_or(0));
-            rule.level = Level::Unique(*self.reqids.entry(policy.selector).or_insert(next));
+            rule.level = Level::Unique(reqid);
         }
         policy
     }
 
-    /// The request id that an SA has to have for its policy to find it.
-    pub(super) fn reqid(&self, selector: &Selector, given: u32) -> u32 {
-        if given == 0 { self.reqids.get(selector).copied().unwrap_or(0) } else { given }
+    /// These policies are there: no request id of theirs is picked for another one. They may be of a process like this
+    /// that has ended.
+    pub(super) fn keep_clear_of(&mut self, listed: &[policy::Listed]) {
+        for reqid in listed.iter().flat_map(|one| picked(Some(&one.entry.policy.action))) {
+            self.reqids = self.reqids.max(reqid - REQIDS.start() + 1);
+        }
+    }
+
+    /// The request id that an SA has to have for its policy to find it: exactly that of our policy in force, which may
+    /// be another one than when the SA was asked for. Without one, what is given.
+    pub(super) fn reqid(&self, sa: &SaParams, direction: Direction) -> u32 {
+        let in_force = self.policies.get(&(sa.selector, direction));
+        let mut rules = rules(in_force.map(|policy| &policy.action)).iter();
+        match rules.find(|rule| (rule.protocol, rule.mode) == (sa.protocol, sa.mode)).map(|rule| rule.level) {
+            Some(Level::Unique(reqid)) => reqid,
+            Some(Level::Use | Level::Require) => 0,
+            None => sa.reqid,
+        }
     }
 
     /// The policy that one of that selector and direction would replace.
@@ -162,4 +190,19 @@ impl Ours {
         self.foreign = Some(told);
         Some(foreign)
     }
+}
+
+fn rules(action: Option<&FlowAction>) -> &[SecurityRule] {
+    match action {
+        Some(FlowAction::Protect(rules)) => rules,
+        Some(FlowAction::Bypass | FlowAction::Discard) | None => &[],
+    }
+}
+
+/// The request ids in it that were picked here.
+fn picked(action: Option<&FlowAction>) -> impl Iterator<Item = u32> {
+    rules(action).iter().filter_map(|rule| match rule.level {
+        Level::Unique(reqid) if REQIDS.contains(&reqid) => Some(reqid),
+        _ => None,
+    })
 }

@@ -15,6 +15,9 @@ use crate::sadb::{
 };
 use crate::wire::codec::Reader;
 
+/// What this back end is called.
+const NAME: &str = "xfrm";
+
 /// An address of this host that nobody has a tunnel to.
 const NOBODY: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
 
@@ -62,9 +65,15 @@ pub(super) async fn has_esp(link: &mut Link) -> Result<(), OpenError> {
     }
 }
 
+/// What is known of every kernel with XFRM.
+pub(super) fn unasked() -> Capabilities {
+    let protocols = vec![Protocol::Esp, Protocol::Ah, Protocol::IpComp];
+    Capabilities { name: NAME, protocols, ..Capabilities::default() }
+}
+
 /// All that the kernel can do.
 pub(super) async fn capabilities(link: &mut Link) -> Capabilities {
-    let mut known = Capabilities { name: "xfrm", ..Capabilities::default() };
+    let mut known = Capabilities { name: NAME, ..Capabilities::default() };
     for cipher in ciphers() {
         let auth = Some(SURE_AUTH).filter(|_| !cipher.is_aead());
         if attempt(link, Trial { cipher: Some(cipher), auth, ..ESP }).await.is_ok() {

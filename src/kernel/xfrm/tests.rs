@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
+use super::algorithm::Algo;
 use super::event::{Heard, Wish};
-use super::netlink::{Answer, Message, NLMSG_DONE, Request, next_message};
+use super::netlink::{Answer, Attributes, Message, NLMSG_DONE, Request, next_message};
 use super::ours::{OurSa, Ours};
 use super::policy::{self, Table};
 use super::sa::{self, Half, Reservation, SaInfo};
@@ -487,26 +488,62 @@ fn a_wish_is_told_once() {
     assert!(ours.wish(AcquireId(5), &wish));
 }
 
+/// The policy in that direction with that level.
+fn with_level(direction: Direction, level: Level) -> FlowPolicy {
+    let rules = vec![tunnel(level, "192.0.2.1", "192.0.2.2")];
+    FlowPolicy { direction, action: FlowAction::Protect(rules), ..out_policy() }
+}
+
+fn level(policy: &FlowPolicy) -> Level {
+    match &policy.action {
+        FlowAction::Protect(rules) => rules[0].level,
+        other => panic!("{other:?}"),
+    }
+}
+
 #[test]
 fn a_request_id_is_picked_once_for_both_directions() {
     let mut ours = Ours::default();
-    let unique = |direction| FlowPolicy {
-        direction,
-        action: FlowAction::Protect(vec![tunnel(Level::Unique(0), "192.0.2.1", "192.0.2.2")]),
-        ..out_policy()
-    };
-    let level = |policy: FlowPolicy| match policy.action {
-        FlowAction::Protect(rules) => rules[0].level,
-        other => panic!("{other:?}"),
-    };
-    let picked = level(ours.with_reqid(unique(Direction::Out)));
-    assert_eq!(picked, Level::Unique(0x4000));
-    assert_eq!(level(ours.with_reqid(unique(Direction::In))), picked);
-    assert_eq!(ours.reqid(&out_policy().selector, 0), 0x4000);
-    assert_eq!(ours.reqid(&out_policy().selector, 12), 12, "what is given stays");
-    assert_eq!(level(ours.with_reqid(out_policy())), Level::Unique(7));
+    let unique = |direction| with_level(direction, Level::Unique(0));
+    let outbound = ours.with_reqid(unique(Direction::Out));
+    assert_eq!(level(&outbound), Level::Unique(0x0010_0000));
+    ours.insert_policy(outbound.clone());
+    assert_eq!(level(&ours.with_reqid(unique(Direction::In))), level(&outbound));
+    assert_eq!(level(&ours.with_reqid(unique(Direction::Out))), level(&outbound), "loaded again");
+    assert_eq!(level(&ours.with_reqid(out_policy())), Level::Unique(7), "what is given stays");
     let other = FlowPolicy { selector: bundle_policy().selector, ..unique(Direction::Out) };
-    assert_eq!(level(ours.with_reqid(other)), Level::Unique(0x4001));
+    assert_eq!(level(&ours.with_reqid(other)), Level::Unique(0x0010_0001));
+    assert!(ours.remove_policy(&outbound));
+    assert_eq!(level(&ours.with_reqid(unique(Direction::In))), Level::Unique(0x0010_0002), "it went with it");
+}
+
+#[test]
+fn a_request_id_of_a_policy_that_is_there_is_not_picked_again() {
+    let listed = |reqid| {
+        let policy = with_level(Direction::Out, Level::Unique(reqid));
+        let sent = body(policy::install(&policy, Table::Out).unwrap());
+        policy::Listed::parse(&sent).unwrap().unwrap()
+    };
+    let mut ours = Ours::default();
+    ours.keep_clear_of(&[listed(0x0010_0005), listed(0x0010_0002), listed(7), listed(u32::MAX)]);
+    let picked = ours.with_reqid(with_level(Direction::Out, Level::Unique(0)));
+    assert_eq!(level(&picked), Level::Unique(0x0010_0006));
+}
+
+#[test]
+fn an_sa_has_the_request_id_of_the_policy_in_force() {
+    let mut ours = Ours::default();
+    let sa = SaParams { selector: out_policy().selector, reqid: 12, ..esp_tunnel() };
+    assert_eq!(ours.reqid(&sa, Direction::Out), 12, "there is none: what is given");
+    let unique = ours.with_reqid(with_level(Direction::Out, Level::Unique(0)));
+    ours.insert_policy(unique);
+    assert_eq!(ours.reqid(&sa, Direction::Out), 0x0010_0000);
+    assert_eq!(ours.reqid(&sa, Direction::In), 12, "each half has its own policy");
+    assert_eq!(ours.reqid(&SaParams { mode: Mode::Transport, ..sa.clone() }, Direction::Out), 12);
+    ours.insert_policy(with_level(Direction::Out, Level::Require));
+    assert_eq!(ours.reqid(&sa, Direction::Out), 0, "`unique` was loaded again as `require`");
+    ours.clear_policies();
+    assert_eq!(ours.reqid(&sa, Direction::Out), 12);
 }
 
 #[test]
@@ -530,6 +567,24 @@ fn what_is_ours_is_compared_with_what_is_there() {
     used[1].entry.last_used = Some(UnixTime(5));
     assert_eq!(ours.changed_foreign(used), None, "a use is no change");
     assert_eq!(ours.changed_foreign(Vec::new()), Some(Vec::new()));
+}
+
+#[test]
+fn debug_shows_no_keys() {
+    let value = [b"hmac(sha1)".as_slice(), &[0; 54], &160_u32.to_ne_bytes(), &[0xab; 20]].concat();
+    let request = Request::new("test", 1).attribute(1, |out| out.extend(&value));
+    assert_eq!(format!("{request:?}"), r#"Request { what: "test", .. }"#);
+    let bytes = request.finish(7);
+    let message = messages(&bytes)[0];
+    let expected = "Message { kind: 1, flags: 5, sequence: 7, port: 0, body_len: 92 }";
+    assert_eq!(format!("{message:?}"), expected);
+    let attributes = Attributes::parse(&mut Reader::new(message.body)).unwrap();
+    assert_eq!(format!("{attributes:?}"), "{1: 88}");
+    let algo = Algo::parse(attributes.get(1).unwrap(), false).unwrap();
+    assert_eq!(format!("{algo:?}"), r#"Algo { name: "hmac(sha1)", icv_len: 0, key_len: 20 }"#);
+    let bundle =
+        format!("{:?}", sa::Listed::parse(&body(sa::add(&ah(), Half::Outbound, 0).unwrap())).unwrap());
+    assert!(bundle.contains("auth_key: .."), "{bundle}");
 }
 
 /// Whatever comes, reading it ends without a panic.
