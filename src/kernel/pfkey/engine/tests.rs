@@ -15,6 +15,7 @@ use crate::sadb::{
 use crate::time::UnixTime;
 
 mod acquires;
+mod doomed;
 mod faults;
 mod life;
 mod others;
