@@ -159,6 +159,28 @@ fn a_kernel_that_does_not_use_its_sas_is_not_given_more_and_more() {
 }
 
 #[test]
+fn a_policy_of_ours_that_an_earlier_life_has_left_is_no_connection_of_the_kernels() {
+    let mut pair = Pair::fine(bare(Side::a()), Side::b());
+    let rule = pair.a.side.rule(Level::Require);
+    let left = entry(&pair.a.side, vec![rule]);
+    let now = pair.now;
+    let flows = vec![left.policy.clone()];
+    let without = pair.a.side.policy();
+    reload(&mut pair.a, now, coati::ike::policy::Policy { flows, ..without.clone() });
+    load(&mut pair.a, now, vec![left]);
+    // When the files name it no more, nobody answers for it.
+    reload(&mut pair.a, now, without);
+    pair.b.kernel.acquire_under(
+        pair.b.side.selector(),
+        Endpoints { local: B, remote: A },
+        vec![pair.b.side.rule(Level::Require)],
+    );
+    pair.run_for(SECOND);
+    let refused = |e: &Event| matches!(e, Event::Phase2(_, Phase2Event::Failed(Why::NoConnection { .. })));
+    assert_eq!((pair.a.count(refused), pair.a.kernel.sas().len()), (1, 0));
+}
+
+#[test]
 fn a_changed_policy_takes_the_place_of_the_old_one_and_a_refused_one_leaves_it() {
     let mut pair = Pair::fine(Side::a(), Side::b());
     let side = pair.a.side.clone();

@@ -29,7 +29,11 @@ impl Endpoint {
             KernelEvent::Gone { sa } => self.vanished(now, sa),
             // Pairs of policies that are gone live on, as they do with racoon; their traffic is asked for no more.
             KernelEvent::Policies(list) => {
-                self.kernel_connections = list.iter().filter_map(connection).map(Arc::new).collect();
+                // One for the packets of a policy of ours is that policy itself, left by an earlier life, or was replaced.
+                let flows = &self.core.policy.flows;
+                let is_other = |e: &&PolicyEntry| flows.iter().all(|flow| flow.place() != e.policy.place());
+                let others = list.iter().filter(is_other);
+                self.kernel_connections = others.filter_map(connection).map(Arc::new).collect();
             }
             KernelEvent::Notice(notice) => self.notice(now, notice),
         }

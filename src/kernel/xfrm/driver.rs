@@ -156,6 +156,7 @@ impl Driver {
             Request::DropPolicy(policy) => {
                 self.ours.remove_policy(&policy);
                 self.drop_policy(&policy).await?;
+                self.stale.want_policies();
             }
             Request::FlushSad(protocol) => {
                 self.link.tell(sa::flush(protocol)).await?;

@@ -100,6 +100,9 @@ impl Engine {
         }
         if set.install {
             self.book.put_policy(set.policy, set.number, set.reqid);
+        } else if set.any_owner {
+            // It may have been told as another's.
+            self.reread_policies_soon(now);
         }
         self.reply_to(set.id, Ok(Reply::Done));
     }
