@@ -158,7 +158,7 @@ impl Host {
 
     /// That many packets to an address, all of which must come back.
     pub(crate) fn ping(&self, from: &str, to: &str, count: u32) {
-        let command = format!("ping -n -q -i 0.02 -W 5 -w 50 -c {count} -I {from} {to}");
+        let command = format!("ping -n -q -i 0.02 -W 20 -c {count} -I {from} {to}");
         let text = self.namespace.run(&command);
         assert!(text.contains(" 0% packet loss"), "{text}");
     }
