@@ -46,7 +46,12 @@ pub fn switched_off(udp_encapsulation: bool) -> io::Result<Vec<&'static str>> {
 }
 
 /// setsockopt(2).
-fn set(socket: BorrowedFd<'_>, level: libc::c_int, option: libc::c_int, value: &[u8]) -> io::Result<()> {
+pub(super) fn set(
+    socket: BorrowedFd<'_>,
+    level: libc::c_int,
+    option: libc::c_int,
+    value: &[u8],
+) -> io::Result<()> {
     let len = libc::socklen_t::try_from(value.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
     // SAFETY: `socket` is open while it is borrowed; `value` and `len` are one slice, which the kernel only reads.
     let done = unsafe { libc::setsockopt(socket.as_raw_fd(), level, option, value.as_ptr().cast(), len) };

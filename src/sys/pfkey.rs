@@ -155,11 +155,13 @@ fn raise_receive_buffer(socket: &Socket) {
 fn ask_for_overflows(socket: &Socket) {
     /// `SO_RERROR`.
     const SO_RERROR: libc::c_int = 0x0002_0000;
-    let (on, len) = (1_i32, libc::socklen_t::try_from(size_of::<i32>()).unwrap_or(4));
-    // SAFETY: the value is an int that outlives the call, and its length is given.
-    let _ = unsafe {
-        libc::setsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, SO_RERROR, (&raw const on).cast(), len)
-    };
+    // A wish: older systems have no such option.
+    let _ = super::ipsec_socket::set(
+        std::os::fd::AsFd::as_fd(socket),
+        libc::SOL_SOCKET,
+        SO_RERROR,
+        &1_i32.to_ne_bytes(),
+    );
 }
 
 /// Linux says it by itself, OpenBSD cannot.
