@@ -65,6 +65,22 @@ const GUARD: &str = "table inet guard {
 }
 ";
 
+/// Lets out, towards a peer, only what a policy of the kernel's has for IPsec.
+///
+/// charon installs its SAs before its policies. A packet that comes in between is answered in clear, unless a firewall
+/// stands behind it.
+const NOTHING_LEAVES_IN_CLEAR: &str = "table inet leaving {
+    chain leaving {
+        type filter hook output priority filter;
+        oifname != \"wire\" accept
+        meta l4proto { esp, ah, comp } accept
+        udp dport { 500, 4500 } accept
+        meta l4proto icmpv6 accept
+        rt ipsec missing drop
+    }
+}
+";
+
 const MASQUERADE: &str = "table ip nat {
     chain leaving {
         type nat hook postrouting priority srcnat;
@@ -211,6 +227,11 @@ impl Lab {
     fn nft(&self, host: Host, rules: &str) -> Outcome<()> {
         let file = self.write("nft.rules", rules)?;
         run(self.on(host, "nft").arg("-f").arg(file)).map(drop)
+    }
+
+    /// Keeps that host from sending in clear what has no policy.
+    pub(crate) fn let_nothing_leave_in_clear(&self, host: Host) -> Outcome<()> {
+        self.nft(host, NOTHING_LEAVES_IN_CLEAR)
     }
 
     /// Fails if anything has come off a cable in clear since the beginning.

@@ -68,8 +68,9 @@ impl<'a> Scene<'a> {
         self.start_racoon(Host::A, plan)
     }
 
-    /// Starts charon on B.
+    /// Starts charon on B, behind a firewall.
     pub(crate) fn start_charon(&mut self, plan: &Plan, rekey: u32) -> Outcome<()> {
+        self.lab.let_nothing_leave_in_clear(Host::B)?;
         let (unshare, folder) = (self.lab.on(Host::B, "unshare"), self.lab.folder(Host::B));
         let names = ["coati", "charon"];
         let charon = Charon::start(unshare, &folder, KERNEL_ESP, self.pki, &names, &plan.swanctl(rekey))?;
