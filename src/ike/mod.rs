@@ -14,6 +14,7 @@ mod exchange;
 mod identity;
 mod informational;
 pub mod keys;
+pub mod login;
 mod nat_traversal;
 mod phase1;
 mod phase2;

@@ -3,6 +3,8 @@
 
 mod bounds;
 mod psk;
+mod remote_access;
+mod responder;
 mod source;
 
 use std::net::IpAddr;
@@ -11,6 +13,10 @@ use std::time::Duration;
 
 pub use bounds::{Bounds, PfsRule, Rule, Verdict};
 pub use psk::{PskEntry, PskOwner, PskTable};
+pub use remote_access::{
+    Accounting, AddressSource, AuthSource, GroupSource, Login, ModeConfig, RemoteAccess, SplitNetwork,
+};
+pub use responder::{GeneratePolicy, Grants, Hooks, Phase1Exchange};
 pub use source::{SourceRef, Sourced};
 
 use crate::crypto::alg::{CipherAlgorithm, Group, HashAlgorithm};
@@ -26,6 +32,8 @@ pub struct Policy {
     pub phase2: Vec<Arc<Phase2Policy>>,
     /// Traffic that is to be protected.
     pub connections: Vec<Arc<Connection>>,
+    /// What we hand out to road warriors; `None` where we are nobody's gateway.
+    pub mode_config: Option<Arc<ModeConfig>>,
     /// Policies that the kernel must hold while we run.
     pub flows: Vec<FlowPolicy>,
     /// Waiting times.
@@ -145,6 +153,10 @@ pub struct Phase1Policy {
     pub remote_natt_port: u16,
     /// Our address towards it, where configured.
     pub local: Option<IpAddr>,
+    /// The exchanges that it may use; the first is the one that we begin. Never empty.
+    pub exchanges: Vec<Phase1Exchange>,
+    /// The number by which rules for quick modes name it (`ph1id`), 0 for none.
+    pub ph1id: u32,
     /// Who we say we are.
     pub my_id: MyIdentity,
     /// Who the peer may be; empty takes anybody who proves an identity.
@@ -177,6 +189,12 @@ pub struct Phase1Policy {
     pub padding: Padding,
     /// Dead peer detection: seconds of silence before a probe; `None` probes nobody (answers are always given).
     pub dpd_delay: Option<Duration>,
+    /// What it gets beyond what is configured in advance.
+    pub grants: Grants,
+    /// Extended authentication and configuration.
+    pub remote_access: RemoteAccess,
+    /// Programs that run when its ISAKMP SA comes and goes.
+    pub hooks: Hooks,
 }
 
 /// One phase 1 transform that we offer and accept.

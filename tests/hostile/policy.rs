@@ -7,9 +7,9 @@ use coati::crypto::alg::{CipherAlgorithm, Group, HashAlgorithm};
 use coati::crypto::secret::Secret;
 use coati::crypto::x509::TrustStore;
 use coati::ike::policy::{
-    AuthMethod, Bounds, Connection, Identity, IdentityMatch, MyIdentity, NatTraversal, Padding, PfsRule,
-    Phase1Policy, Phase1Transform, Phase2Policy, Phase2Transform, Policy, PskEntry, PskOwner, PskTable, Rule,
-    SourceRef, Sourced, Start, Timers, TrafficMatch,
+    AuthMethod, Bounds, Connection, Grants, Hooks, Identity, IdentityMatch, MyIdentity, NatTraversal,
+    Padding, PfsRule, Phase1Exchange, Phase1Policy, Phase1Transform, Phase2Policy, Phase2Transform, Policy,
+    PskEntry, PskOwner, PskTable, RemoteAccess, Rule, SourceRef, Sourced, Start, Timers, TrafficMatch,
 };
 use coati::sadb::{AuthSpec, Mode, Prefix, Protocol, Selector};
 
@@ -60,6 +60,8 @@ pub(crate) fn phase1(peer: IpAddr, group: Group) -> Phase1Policy {
         remote_port: 500,
         remote_natt_port: 4500,
         local: None,
+        exchanges: vec![Phase1Exchange::Main],
+        ph1id: 0,
         my_id: MyIdentity::LocalAddress,
         peer_ids: vec![IdentityMatch::Exact(Identity::Address(peer))],
         transforms: vec![transform],
@@ -75,6 +77,9 @@ pub(crate) fn phase1(peer: IpAddr, group: Group) -> Phase1Policy {
         passive: false,
         nonce_len: 16,
         padding: Padding::default(),
+        grants: Grants::default(),
+        remote_access: RemoteAccess::default(),
+        hooks: Hooks::default(),
         dpd_delay: None,
     }
 }
@@ -124,6 +129,7 @@ pub(crate) fn victim(group: Group) -> Policy {
         phase2: peers.map(|peer| Arc::new(phase2(VICTIM, peer))).to_vec(),
         connections: peers.map(connection).to_vec(),
         flows: Vec::new(),
+        mode_config: None,
         timers: Timers::default(),
     }
 }

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use coati::crypto::alg::{CipherAlgorithm, Group, HashAlgorithm};
 use coati::crypto::x509::TrustStore;
 use coati::ike::policy::{
-    AuthMethod, Bounds, MyIdentity, NatTraversal, Padding, PfsRule, Phase1Policy, Phase1Transform,
-    Phase2Policy, Phase2Transform, PskTable, Rule, SourceRef, Sourced, TrafficMatch,
+    AuthMethod, Bounds, Grants, Hooks, MyIdentity, NatTraversal, Padding, PfsRule, Phase1Exchange,
+    Phase1Policy, Phase1Transform, Phase2Policy, Phase2Transform, PskTable, RemoteAccess, Rule, SourceRef,
+    Sourced, TrafficMatch,
 };
 use coati::sadb::{AuthSpec, Protocol};
 
@@ -100,6 +101,8 @@ pub(crate) fn phase1_policy(line: &Phase1Line, check: Check) -> Phase1Policy {
         remote_port: 500,
         remote_natt_port: 4500,
         local: None,
+        exchanges: vec![Phase1Exchange::Main],
+        ph1id: 0,
         my_id: MyIdentity::LocalAddress,
         peer_ids: Vec::new(),
         transforms: vec![transform],
@@ -115,6 +118,9 @@ pub(crate) fn phase1_policy(line: &Phase1Line, check: Check) -> Phase1Policy {
         passive: false,
         nonce_len: 16,
         padding: Padding::default(),
+        grants: Grants::default(),
+        remote_access: RemoteAccess::default(),
+        hooks: Hooks::default(),
         dpd_delay: None,
     }
 }

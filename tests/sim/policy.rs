@@ -8,9 +8,9 @@ use coati::crypto::alg::{CipherAlgorithm, Group, HashAlgorithm};
 use coati::crypto::secret::Secret;
 use coati::crypto::x509::TrustStore;
 use coati::ike::policy::{
-    AuthMethod, Bounds, Connection, IdentityMatch, MyIdentity, NatTraversal, Padding, PfsRule, Phase1Policy,
-    Phase1Transform, Phase2Policy, Phase2Transform, Policy, PskEntry, PskOwner, PskTable, Rule, SourceRef,
-    Sourced, Start, Timers, TrafficMatch,
+    AuthMethod, Bounds, Connection, Grants, Hooks, IdentityMatch, MyIdentity, NatTraversal, Padding, PfsRule,
+    Phase1Exchange, Phase1Policy, Phase1Transform, Phase2Policy, Phase2Transform, Policy, PskEntry, PskOwner,
+    PskTable, RemoteAccess, Rule, SourceRef, Sourced, Start, Timers, TrafficMatch,
 };
 use coati::sadb::{AuthSpec, Endpoints, Level, Mode, Prefix, Protocol, SecurityRule, Selector};
 
@@ -108,6 +108,8 @@ impl Side {
             remote_port: 500,
             remote_natt_port: 4500,
             local: None,
+            exchanges: vec![Phase1Exchange::Main],
+            ph1id: 0,
             my_id: MyIdentity::LocalAddress,
             peer_ids: vec![IdentityMatch::Exact(coati::ike::policy::Identity::Address(self.peer))],
             transforms: vec![Phase1Transform {
@@ -138,6 +140,9 @@ impl Side {
             passive: false,
             nonce_len: 16,
             padding: Padding::default(),
+            grants: Grants::default(),
+            remote_access: RemoteAccess::default(),
+            hooks: Hooks::default(),
             dpd_delay: self.dpd,
         };
         Policy {
@@ -145,6 +150,7 @@ impl Side {
             phase2: vec![Arc::new(self.phase2())],
             connections: self.is_configured.then(|| Arc::new(self.connection())).into_iter().collect(),
             flows: Vec::new(),
+            mode_config: None,
             timers: Timers::default(),
         }
     }

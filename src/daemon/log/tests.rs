@@ -12,7 +12,10 @@ use crate::crypto::secret::Secret;
 use crate::crypto::x509::Weakness;
 use crate::ike::error::Why;
 use crate::ike::event::{Event, Phase1Event, Phase1Id, Phase1Ref, Phase2Event, Phase2Ref, Role};
-use crate::ike::policy::{Identity, MyIdentity, NatTraversal, Padding, Phase1Policy, SourceRef};
+use crate::ike::policy::{
+    Grants, Hooks, Identity, MyIdentity, NatTraversal, Padding, Phase1Exchange, Phase1Policy, RemoteAccess,
+    SourceRef,
+};
 use crate::ike::proposal::phase2::Encapsulation;
 use crate::ike::proposal::{Difference, Mismatch, Offer};
 use crate::sadb::{
@@ -31,6 +34,8 @@ fn policy() -> Arc<Phase1Policy> {
         remote_port: 500,
         remote_natt_port: 4500,
         local: None,
+        exchanges: vec![Phase1Exchange::Main],
+        ph1id: 0,
         my_id: MyIdentity::LocalAddress,
         peer_ids: Vec::new(),
         transforms: Vec::new(),
@@ -46,6 +51,9 @@ fn policy() -> Arc<Phase1Policy> {
         passive: false,
         nonce_len: 16,
         padding: Padding::default(),
+        grants: Grants::default(),
+        remote_access: RemoteAccess::default(),
+        hooks: Hooks::default(),
         dpd_delay: None,
     })
 }

@@ -12,8 +12,8 @@ use super::hosts::Ends;
 use crate::crypto::secret::Secret;
 use crate::crypto::x509::CertificateIdentity;
 use crate::ike::policy::{
-    AuthMethod, Identity, IdentityMatch, MyIdentity, NatTraversal, Padding, Phase1Policy, Phase1Transform,
-    PskEntry, PskOwner, PskTable,
+    AuthMethod, Grants, Hooks, Identity, IdentityMatch, MyIdentity, NatTraversal, Padding, Phase1Exchange,
+    Phase1Policy, Phase1Transform, PskEntry, PskOwner, PskTable, RemoteAccess,
 };
 use crate::sadb::{Prefix, SadbIdentity};
 
@@ -70,6 +70,8 @@ impl<'e> Peers<'e> {
             remote_port: 500,
             remote_natt_port: 4500,
             local: ends.written_local,
+            exchanges: vec![Phase1Exchange::Main],
+            ph1id: 0,
             my_id: self.my_identity(rule)?,
             peer_ids: dstid.into_iter().collect(),
             transforms: Vec::new(),
@@ -85,6 +87,9 @@ impl<'e> Peers<'e> {
             passive: mode == IkeMode::Passive || ends.remote.is_none(),
             nonce_len: 16,
             padding: Padding::default(),
+            grants: Grants::default(),
+            remote_access: RemoteAccess::default(),
+            hooks: Hooks::default(),
             dpd_delay: (mode == IkeMode::Dynamic).then_some(DYNAMIC_DPD),
         };
         Ok(Draft { policy, psk: psk(rule, ends)?, local: ends.local, at: rule.at.clone() })

@@ -8,7 +8,10 @@ use super::{Check, EffectiveRemote, Resolver, algorithms};
 use crate::conf::diagnostic::Diagnostic;
 use crate::conf::racoon::ast::{self, Block, RemoteName, Setting, Value};
 use crate::conf::span::{Span, Spanned};
-use crate::ike::policy::{AuthMethod, Bounds, NatTraversal, Padding, Phase1Policy, Phase1Transform, Sourced};
+use crate::ike::policy::{
+    AuthMethod, Bounds, Grants, Hooks, NatTraversal, Padding, Phase1Exchange, Phase1Policy, Phase1Transform,
+    RemoteAccess, Sourced,
+};
 
 /// racoon's lifetime of both phases where none is written.
 pub(super) const DEFAULT_SECONDS: u32 = 28_800;
@@ -40,6 +43,8 @@ impl Resolver<'_> {
             remote_port: port,
             remote_natt_port: 4500,
             local: None,
+            exchanges: vec![Phase1Exchange::Main],
+            ph1id: 0,
             my_id: identity.my_id,
             peer_ids: identity.peer_ids,
             transforms,
@@ -55,6 +60,9 @@ impl Resolver<'_> {
             passive: on("passive", false),
             nonce_len: self.nonce_size(settings),
             padding: self.padding(),
+            grants: Grants::default(),
+            remote_access: RemoteAccess::default(),
+            hooks: Hooks::default(),
             dpd_delay: ast::last(settings, "dpd_delay")
                 .and_then(Setting::number)
                 .filter(|seconds| *seconds > 0)
