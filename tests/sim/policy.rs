@@ -10,7 +10,7 @@ use coati::crypto::x509::TrustStore;
 use coati::ike::policy::{
     AuthMethod, Bounds, Connection, Grants, Hooks, IdentityMatch, MyIdentity, NatTraversal, Padding, PfsRule,
     Phase1Exchange, Phase1Policy, Phase1Transform, Phase2Policy, Phase2Transform, Policy, PskEntry, PskOwner,
-    PskTable, RemoteAccess, Rule, SourceRef, Sourced, Start, Timers, TrafficMatch,
+    PskTable, RemoteAccess, Rule, Scope, SourceRef, Sourced, Start, Timers, TrafficMatch,
 };
 use coati::sadb::{AuthSpec, Endpoints, Level, Mode, Prefix, Protocol, SecurityRule, Selector};
 
@@ -164,6 +164,7 @@ impl Side {
             local: exact(selector.local, selector.local_port),
             remote: exact(selector.remote, selector.remote_port),
             phase1: None,
+            scope: Scope::default(),
             transforms: vec![
                 Phase2Transform {
                     at: at("aes/hmac_sha1"),
