@@ -2,6 +2,7 @@
 
 mod edges;
 mod fuzz_corpus;
+mod grants;
 mod kernel;
 mod net;
 mod pair;

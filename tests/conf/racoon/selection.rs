@@ -120,7 +120,8 @@ fn the_one_that_says_most_serves_and_anonymous_is_last() {
 
 #[test]
 fn nobody_serves_what_nothing_is_for() {
-    let policy = policy(&["subnet 10.1.0.0/24 any clientaddr", "subnet 10.1.0.0/24 any subnet 10.2.0.0/24 any"]);
+    let policy =
+        policy(&["subnet 10.1.0.0/24 any clientaddr", "subnet 10.1.0.0/24 any subnet 10.2.0.0/24 any"]);
     for (wish, expected) in [
         (wish(OURS, THEIRS), Some(2)),
         (wish(OURS, "192.0.2.2"), Some(1)),
