@@ -93,6 +93,7 @@ impl Endpoint {
         common.follow(received.meta);
         let after = common.addresses.remote.ip();
         self.moved(id, before, after);
+        self.confirm(id);
         let mut refusal = None;
         for information in informational::read_proved(received.header.next_payload, &plain)? {
             let result = match information {
