@@ -312,10 +312,34 @@ impl Policy {
         }
     }
 
-    /// The phase 1 policy for a peer at `address`: its own, else one for anybody.
+    /// The phase 1 policy under which a peer at `address` is called: its own, else one for anybody.
     pub fn phase1_for(&self, address: IpAddr) -> Option<&Arc<Phase1Policy>> {
-        let named = self.phase1.iter().find(|p| p.remote == Some(address));
-        named.or_else(|| self.phase1.iter().find(|p| p.remote.is_none()))
+        self.candidates(address).next()
+    }
+
+    /// The phase 1 policies that a peer at `address` may come under, in their order: all its own, else all for anybody.
+    /// What it offers, and then who it is, decides between them.
+    pub fn candidates(&self, address: IpAddr) -> impl Iterator<Item = &Arc<Phase1Policy>> {
+        let own = self.phase1.iter().any(|p| p.remote == Some(address)).then_some(address);
+        self.phase1.iter().filter(move |p| p.remote == own)
+    }
+
+    /// Those of the [`candidates`](Self::candidates) under which there is a rule for this traffic, whoever the peer turns
+    /// out to be (racoon's `remoteid` names its `ph1id`); all of them where there is none.
+    pub(super) fn serving(&self, address: IpAddr, selector: &Selector) -> Vec<Arc<Phase1Policy>> {
+        let serves = |phase1: &&Arc<Phase1Policy>| {
+            let asked = Asked {
+                selector,
+                names: (None, None),
+                phase1,
+                peer_id: None,
+                client: address,
+                generates: false,
+            };
+            self.phase2_for(&asked).is_some()
+        };
+        let serving: Vec<_> = self.candidates(address).filter(serves).map(Arc::clone).collect();
+        if serving.is_empty() { self.candidates(address).map(Arc::clone).collect() } else { serving }
     }
 
     /// The phase 2 policy for what is asked: the one that says most of it.
