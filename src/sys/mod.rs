@@ -14,4 +14,5 @@ mod readiness;
 pub mod route;
 #[cfg(target_os = "openbsd")]
 mod sysctl;
+pub mod tty;
 pub mod udp;
