@@ -1,8 +1,10 @@
 //! The endpoint: demultiplexing, queues, `handle_*` and `poll_*`. The only public type that mutates.
 
+mod agree;
 mod commands;
 mod connections;
 mod datagrams;
+mod grants;
 mod informational;
 mod kernel;
 mod operator;
@@ -20,6 +22,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use connections::Pending;
+use grants::Granted;
 use snapshot::{Failure, Told};
 
 use super::context::{Context, JobOwner, Output};
@@ -33,7 +36,7 @@ use crate::crypto::CryptoProvider;
 use crate::crypto::job::{CryptoJob, CryptoResult};
 use crate::crypto::random::Random;
 use crate::crypto::secret::Secret;
-use crate::sadb::{KernelNotice, Protocol, Request, RequestId, SaId, Selector};
+use crate::sadb::{Direction, KernelNotice, Protocol, Request, RequestId, SaId, Selector};
 use crate::time::{Instant, Now};
 use crate::wire::header::{CookiePair, MessageId};
 
@@ -206,6 +209,10 @@ pub struct Endpoint {
     /// Traffic that policies of the kernel want protected, which an operator has loaded. Those of the configuration are
     /// looked at first.
     kernel_connections: Vec<Arc<Connection>>,
+    /// What policies of the kernel that are not ours are for, whatever they do.
+    kernel_places: BTreeSet<(Selector, Direction)>,
+    /// Policies that peers have asked for. Every pair and quick mode for such traffic is of its grantee.
+    granted: BTreeMap<Selector, Granted>,
     /// Peers that have been told INITIAL-CONTACT.
     contacted: BTreeSet<IpAddr>,
     /// When the last phase 1 with a peer was begun by us.
@@ -279,6 +286,8 @@ impl Endpoint {
             by_sa: HashMap::new(),
             pending: Vec::new(),
             kernel_connections: Vec::new(),
+            kernel_places: BTreeSet::new(),
+            granted: BTreeMap::new(),
             contacted: BTreeSet::new(),
             last_begun: BTreeMap::new(),
             complaints: BTreeMap::new(),
@@ -339,6 +348,7 @@ impl Endpoint {
             && self.quick.is_empty()
             && self.pairs.is_empty()
             && self.pending.is_empty()
+            && self.granted.is_empty()
             && self.by_cookies.is_empty()
             && self.by_remote.is_empty()
             && self.quick_by_id.is_empty()

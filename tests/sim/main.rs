@@ -3,6 +3,7 @@
 mod aggressive;
 mod edges;
 mod fuzz_corpus;
+mod grants;
 mod kernel;
 mod net;
 mod operator;

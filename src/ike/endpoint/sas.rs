@@ -115,6 +115,14 @@ impl Endpoint {
         }
     }
 
+    /// The same, of the peer with that identity.
+    pub(super) fn phase1_of(&self, remote: IpAddr, policy: &str, peer_id: &Identity) -> Option<Phase1Id> {
+        let is_its = |p: &&Phase1| {
+            p.common.policy.name == policy && p.established().is_some_and(|sa| sa.peer_id.is_same(peer_id))
+        };
+        self.phase1_with(remote).rfind(is_its).map(|p| p.common.id)
+    }
+
     pub(super) fn phase1_crypto(&mut self, now: Now, id: Phase1Id, result: CryptoResult) {
         let Some(phase1) = self.phase1.remove(&id) else { return };
         let before = Before::of(&phase1);
@@ -163,7 +171,7 @@ impl Endpoint {
             .pairs
             .values()
             .filter(|p| {
-                p.phase1.id != id && p.at < begun && p.outbound.dst == remote && same_peer(&p.peer_id)
+                p.phase1.id != id && p.at < begun && p.hosts.remote == remote && same_peer(&p.peer_id)
             })
             .map(|p| p.id)
             .collect();
