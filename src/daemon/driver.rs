@@ -8,12 +8,13 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 use super::clock::Clock;
-use super::control::{DumpForm, DumpWhat, Order, Request, Response};
+use super::control::{Concealed, DumpForm, DumpWhat, Look, Order, Request, Response};
 use super::crypto_pool::CryptoPool;
 use super::dump;
 use super::kernel_task::KernelTask;
 use super::listener::Outlet;
 use super::log::{Level, Logger, Notice};
+use super::setkey;
 use super::status::Report;
 use crate::crypto::job::CryptoResult;
 use crate::ike::endpoint::{Command, DatagramMeta, Endpoint, JobId, Refused};
@@ -218,6 +219,10 @@ impl Driver {
                 let _ = reply.send(Response::Done);
                 self.shut_down();
             }
+            Request::Kernel => {
+                let _ = reply.send(Response::Text { text: self.parts.kernel_name.to_owned() });
+            }
+            Request::Setkey { command, look } => self.setkey(&command, look, reply),
         }
     }
 
@@ -259,9 +264,26 @@ impl Driver {
         });
     }
 
+    /// Does what a command of setkey says.
+    fn setkey(&mut self, command: &Concealed, look: Look, reply: oneshot::Sender<Response>) {
+        let requests = match setkey::requests(self.parts.kernel_name, command.expose()) {
+            Ok(requests) => requests,
+            Err(why) => return drop(reply.send(Response::error(why))),
+        };
+        let waiting: Vec<_> = requests.into_iter().map(|request| self.submit_own(request)).collect();
+        let options = dump::options_for(self.parts.clock.now().wall, look);
+        tokio::spawn(async move {
+            let _ = reply.send(setkey::response(waiting, look, &options).await);
+        });
+    }
+
     fn ask_kernel(&mut self, kind: DumpKind) -> dump::Waiting {
+        self.submit_own(crate::sadb::Request::Dump(kind))
+    }
+
+    fn submit_own(&mut self, request: crate::sadb::Request) -> dump::Waiting {
         let now = self.parts.clock.now().mono;
-        let id = self.parts.kernel.submit_own(now, crate::sadb::Request::Dump(kind));
+        let id = self.parts.kernel.submit_own(now, request);
         let (sender, receiver) = oneshot::channel();
         self.dumps.insert(id, sender);
         receiver
