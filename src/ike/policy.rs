@@ -3,6 +3,7 @@
 
 mod bounds;
 mod psk;
+mod reload;
 mod remote_access;
 mod responder;
 mod source;

@@ -360,7 +360,7 @@ impl Endpoint {
     }
 
     /// Whether a connection has a pair, or a quick mode of either side is about to make one.
-    fn is_up(&self, connection: &Connection) -> bool {
+    pub(super) fn is_up(&self, connection: &Connection) -> bool {
         let same = |selector: &Selector, remote: IpAddr| {
             *selector == connection.selector && connection.remote.is_none_or(|r| r == remote)
         };

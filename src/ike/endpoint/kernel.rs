@@ -20,6 +20,7 @@ const NOTICE_SPACING: Duration = Duration::from_secs(30);
 impl Endpoint {
     /// The kernel said something.
     pub fn handle_kernel(&mut self, now: Now, event: KernelEvent) {
+        self.core.out.timers.begin(now);
         match event {
             KernelEvent::Reply { id, result } => self.reply(now, id, result),
             KernelEvent::Acquire { id, selector, endpoints, rules } => {

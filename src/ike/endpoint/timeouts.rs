@@ -19,6 +19,7 @@ const PER_COOKIE: u8 = 2;
 impl Endpoint {
     /// The deadline of [`poll_timeout`](Self::poll_timeout) may have passed; spurious calls do nothing.
     pub fn handle_timeout(&mut self, now: Now) {
+        self.core.out.timers.begin(now);
         while let Some(timer) = self.core.out.timers.expire(now.mono) {
             self.timeout(now, timer);
         }
