@@ -96,6 +96,10 @@ impl Endpoint {
 
     pub(super) fn delete_phase1s(&mut self, now: Now, ids: Vec<Phase1Id>, why: &Why) {
         for id in ids {
+            // The peer is told, so that it has nothing against being called again.
+            if let Some(phase1) = self.phase1.get(&id) {
+                self.last_begun.remove(&phase1.common.addresses.remote.ip());
+            }
             self.delete_phase1(now, id, why, Phase1Event::Deleted { by_peer: false });
         }
     }

@@ -120,7 +120,6 @@ impl Endpoint {
         let pairs = self.pairs.values().filter(is_between).map(|p| p.id).collect();
         self.delete_pairs(now, pairs);
         self.delete_phase1s(now, phase1s, &Why::Requested);
-        self.last_begun.remove(&remote);
         Ok(())
     }
 
@@ -128,7 +127,6 @@ impl Endpoint {
     pub(super) fn flush_phase1(&mut self, now: Now) {
         let all = self.phase1.keys().copied().collect();
         self.delete_phase1s(now, all, &Why::Requested);
-        self.last_begun.clear();
     }
 
     /// Deletes all IPsec SAs that we have negotiated, or those of one protocol.
