@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::log::identity_text;
 use crate::ike::event::Role;
+use crate::ike::policy::Phase1Exchange;
 use crate::ike::status::{Phase1Status, Phase2Status, Status, TimerStatus};
 use crate::sadb::{SaId, SadbEntry};
 use crate::time::{Instant, Now, UnixTime};
@@ -195,7 +196,7 @@ impl Phase1Report {
             remote: s.addresses.remote.to_string(),
             cookies: s.cookies.to_string(),
             role: role(s.role),
-            exchange: s.exchange.to_string(),
+            exchange: exchange_name(s.exchange).to_owned(),
             version: format!("{}.{}", version >> 4, version & 0xf),
             state: s.state.to_owned(),
             state_number: phase1_number(s),
@@ -381,6 +382,14 @@ fn span(seconds: u64) -> String {
         60..3600 => format!("{}m{:02}s", seconds / 60, seconds % 60),
         3600..86_400 => format!("{}h{:02}m", seconds / 3600, seconds % 3600 / 60),
         _ => format!("{}d{:02}h", seconds / 86_400, seconds % 86_400 / 3600),
+    }
+}
+
+/// The exchange's name, as RFC 2408 has it.
+const fn exchange_name(exchange: Phase1Exchange) -> &'static str {
+    match exchange {
+        Phase1Exchange::Main => "Identity Protection",
+        Phase1Exchange::Aggressive => "Aggressive",
     }
 }
 

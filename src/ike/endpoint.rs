@@ -1,8 +1,10 @@
 //! The endpoint: demultiplexing, queues, `handle_*` and `poll_*`. The only public type that mutates.
 
+mod agree;
 mod commands;
 mod connections;
 mod datagrams;
+mod grants;
 mod informational;
 mod kernel;
 mod operator;
@@ -10,6 +12,7 @@ mod pairs;
 mod quick;
 mod sas;
 mod snapshot;
+mod strangers;
 mod timeouts;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
@@ -19,6 +22,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use connections::Pending;
+use grants::Granted;
 use snapshot::{Failure, Told};
 
 use super::context::{Context, JobOwner, Output};
@@ -32,7 +36,7 @@ use crate::crypto::CryptoProvider;
 use crate::crypto::job::{CryptoJob, CryptoResult};
 use crate::crypto::random::Random;
 use crate::crypto::secret::Secret;
-use crate::sadb::{KernelNotice, Protocol, Request, RequestId, SaId, Selector};
+use crate::sadb::{Direction, KernelNotice, Protocol, Request, RequestId, SaId, Selector};
 use crate::time::{Instant, Now};
 use crate::wire::header::{CookiePair, MessageId};
 
@@ -192,6 +196,9 @@ pub struct Endpoint {
     half_open: HalfOpenTable,
     /// Exchanges of strangers behind message 3, oldest first. As many as may be half-open; then the oldest makes room.
     unproved: BTreeSet<Phase1Id>,
+    /// Exchanges that strangers have begun in aggressive mode, oldest first, with the same bound of their own: of these
+    /// not even the address is shown to be real.
+    aggressive: BTreeSet<Phase1Id>,
     quick: BTreeMap<QuickId, Quick>,
     /// Message IDs are the peer's choice: a map with a secret hash.
     quick_by_id: HashMap<(Phase1Id, MessageId), QuickId>,
@@ -202,6 +209,10 @@ pub struct Endpoint {
     /// Traffic that policies of the kernel want protected, which an operator has loaded. Those of the configuration are
     /// looked at first.
     kernel_connections: Vec<Arc<Connection>>,
+    /// What policies of the kernel that are not ours are for, whatever they do.
+    kernel_places: BTreeSet<(Selector, Direction)>,
+    /// Policies that peers have asked for. Every pair and quick mode for such traffic is of its grantee.
+    granted: BTreeMap<Selector, Granted>,
     /// Peers that have been told INITIAL-CONTACT.
     contacted: BTreeSet<IpAddr>,
     /// When the last phase 1 with a peer was begun by us.
@@ -268,12 +279,15 @@ impl Endpoint {
             by_remote: BTreeMap::new(),
             half_open: HalfOpenTable::new(half_open_limit, Secret::new(key)),
             unproved: BTreeSet::new(),
+            aggressive: BTreeSet::new(),
             quick: BTreeMap::new(),
             quick_by_id: HashMap::new(),
             pairs: BTreeMap::new(),
             by_sa: HashMap::new(),
             pending: Vec::new(),
             kernel_connections: Vec::new(),
+            kernel_places: BTreeSet::new(),
+            granted: BTreeMap::new(),
             contacted: BTreeSet::new(),
             last_begun: BTreeMap::new(),
             complaints: BTreeMap::new(),
@@ -330,9 +344,11 @@ impl Endpoint {
         self.phase1.is_empty()
             && self.half_open.len() == 0
             && self.unproved.is_empty()
+            && self.aggressive.is_empty()
             && self.quick.is_empty()
             && self.pairs.is_empty()
             && self.pending.is_empty()
+            && self.granted.is_empty()
             && self.by_cookies.is_empty()
             && self.by_remote.is_empty()
             && self.quick_by_id.is_empty()

@@ -4,11 +4,10 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::event::Role;
-use super::policy::Identity;
+use super::policy::{Identity, Phase1Exchange};
 use crate::sadb::{AddressPair, Lifetime, SaId, Selector};
 use crate::time::{Instant, UnixTime};
 use crate::wire::header::{CookiePair, MessageId};
-use crate::wire::registry::ExchangeType;
 
 /// The whole endpoint.
 #[derive(Clone, Debug, Default)]
@@ -36,8 +35,8 @@ pub struct Phase1Status {
     pub cookies: CookiePair,
     /// Who began.
     pub role: Role,
-    /// The exchange that makes or has made it.
-    pub exchange: ExchangeType,
+    /// Main mode or aggressive mode.
+    pub exchange: Phase1Exchange,
     /// The name of its state; `Established` when it is one.
     pub state: &'static str,
     /// Whether a newer one takes its place.

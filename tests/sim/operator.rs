@@ -5,6 +5,7 @@ use std::time::Duration;
 use coati::ike::endpoint::{Call, Command, Refused};
 use coati::ike::error::Why;
 use coati::ike::event::{Event, Phase1Event};
+use coati::ike::policy::Phase1Exchange;
 use coati::sadb::{Prefix, Protocol, Selector};
 
 use super::edges::certificates;
@@ -150,7 +151,7 @@ fn a_flush_is_of_one_kind() {
 
 #[test]
 fn the_certificate_that_a_peer_has_shown_can_be_had() {
-    let pair = certificates();
+    let pair = certificates(Phase1Exchange::Main);
     let der = pair.a.endpoint.peer_certificate(Some(A), B).expect("a certificate");
     let certificate = coati::crypto::x509::Certificate::from_der(der).expect("DER");
     assert_eq!(certificate.subject(), "/CN=gateway");

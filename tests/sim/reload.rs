@@ -6,6 +6,7 @@ use std::time::Duration;
 use coati::crypto::secret::Secret;
 use coati::crypto::x509::TrustStore;
 use coati::ike::endpoint::Command;
+use coati::ike::policy::Phase1Exchange;
 use coati::ike::policy::{Hooks, Login, Phase1Policy, Phase2Policy, Policy, PskEntry, PskOwner, PskTable};
 
 use super::edges::{LATER, certificates, certified, right, wrong};
@@ -166,7 +167,7 @@ fn what_only_counts_later_changes_nothing_now() {
 
 #[test]
 fn a_new_certificate_of_ours_serves_the_next_negotiation() {
-    let mut pair = certificates();
+    let mut pair = certificates(Phase1Exchange::Main);
     let spis = pair.a.spis();
     let renewed = certified(&Side::a(), &right(), LATER + 1, &right());
     reload_a(&mut pair, renewed);
@@ -175,7 +176,7 @@ fn a_new_certificate_of_ours_serves_the_next_negotiation() {
 
 #[test]
 fn one_more_authority_ends_nothing_and_one_less_does() {
-    let mut pair = certificates();
+    let mut pair = certificates(Phase1Exchange::Main);
     let spis = pair.a.spis();
     let trusting = |authorities: &[&coati::crypto::x509::Certificate]| {
         let mut policy = certified(&Side::a(), &right(), LATER, &right());

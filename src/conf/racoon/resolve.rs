@@ -78,6 +78,7 @@ pub fn resolve(
     let phase1: Vec<_> = remotes.iter().filter_map(|r| resolver.phase1(r)).map(Arc::new).collect();
     let phase2 = resolver.phase2(&remotes).into_iter().map(Arc::new).collect();
     resolver.find_duplicate_remotes(&remotes);
+    resolver.warn_of_grants(&remotes);
     let mut policy = Policy { phase1, phase2, timers: resolver.timers(), ..Policy::default() };
     let mut diagnostics = resolver.diagnostics;
     if let Some(setkey) = setkey {

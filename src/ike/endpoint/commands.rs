@@ -83,7 +83,7 @@ impl Endpoint {
     }
 
     fn delete_peer(&mut self, now: Now, address: IpAddr) -> Result<(), Refused> {
-        let pairs: Vec<_> = self.pairs.values().filter(|p| p.outbound.dst == address).map(|p| p.id).collect();
+        let pairs: Vec<_> = self.pairs.values().filter(|p| p.hosts.remote == address).map(|p| p.id).collect();
         let phase1s: Vec<_> = self.phase1_with(address).map(|p| p.common.id).collect();
         if pairs.is_empty() && phase1s.is_empty() {
             return Err(Refused::NoSuchPeer(address));
@@ -106,6 +106,7 @@ impl Endpoint {
 
     /// Replaces the policy. What runs under an unchanged part of it goes on; the rest is deleted.
     fn reload(&mut self, now: Now, policy: Arc<Policy>) {
+        self.yield_granted(now, &policy);
         let old = std::mem::replace(&mut self.core.policy, Arc::clone(&policy));
         // A changed policy takes the place of the old one, which stays where the kernel refuses the new: packets must
         // not leave in the clear in between.
@@ -156,6 +157,7 @@ impl Endpoint {
         }
         let mut phase1s = Vec::new();
         for phase1 in self.phase1.values_mut() {
+            phase1.common.others.retain(|other| policy.phase1.contains(other));
             let remote = phase1.common.addresses.remote.ip();
             let peer_id = phase1.established().map(|sa| &sa.peer_id);
             let heir = match (peer_id, phase1.common.role) {

@@ -11,7 +11,6 @@ use crate::ike::phase2::{Pair, PairStage, Quick};
 use crate::ike::status::{FailureStatus, Phase1Status, Phase2Status, Status, TimerStatus};
 use crate::sadb::{AddressPair, Lifetime};
 use crate::time::{Instant, Now};
-use crate::wire::registry::ExchangeType;
 
 /// Failures remembered.
 const MAX_FAILURES: usize = 64;
@@ -101,7 +100,7 @@ impl Endpoint {
             addresses: common.addresses,
             cookies: common.cookies,
             role: common.role,
-            exchange: ExchangeType::IDENTITY_PROTECTION,
+            exchange: common.mode,
             state: phase1.state.name(),
             replaced: sa.is_some_and(|sa| sa.replaced),
             chosen: sa.map(|sa| sa.algorithms.chosen().text),
