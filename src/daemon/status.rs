@@ -274,6 +274,12 @@ fn phase1_number(s: &Phase1Status) -> u8 {
     match (s.role, s.state) {
         (_, "Established") if s.replaced => 10,
         (_, "Established") => 9,
+        (role, state) if s.exchange == Phase1Exchange::Aggressive => match (role, state) {
+            (Role::Initiator, "AwaitPublic") => 1,
+            (Role::Initiator, "ExpectReply") | (Role::Responder, "ExpectAuth") => 3,
+            (Role::Initiator, _) | (Role::Responder, "AwaitVerify") => 4,
+            (Role::Responder, _) => 2,
+        },
         (Role::Initiator, "ExpectSa") => 3,
         (Role::Initiator, "AwaitPublic") | (Role::Responder, "AwaitPublic" | "AwaitShared") => 4,
         (_, "ExpectKe") | (Role::Responder, "ExpectAuth") => 5,

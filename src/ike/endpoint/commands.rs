@@ -142,7 +142,7 @@ impl Endpoint {
     fn without_policy(&mut self, policy: &Policy, old: &Policy) -> (Vec<PairId>, Vec<Phase1Id>) {
         let mut pairs = Vec::new();
         for pair in self.pairs.values_mut() {
-            let (remote, peer_id) = (pair.outbound.dst, Some(&pair.peer_id));
+            let (remote, peer_id) = (pair.hosts.remote, Some(&pair.peer_id));
             let phase1 = policy.heir(&pair.phase1.policy, remote, peer_id);
             let phase2 = phase1
                 .and_then(|phase1| policy.phase2_heir(&pair.policy, &pair.phase1.policy.name, &phase1.name));

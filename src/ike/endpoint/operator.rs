@@ -115,7 +115,7 @@ impl Endpoint {
             return Err(Refused::NoSuchPeer(remote));
         }
         let is_between = |p: &&crate::ike::phase2::Pair| {
-            p.outbound.dst == remote && local.is_none_or(|address| p.inbound.dst == address)
+            p.hosts.remote == remote && local.is_none_or(|address| p.hosts.local == address)
         };
         let pairs = self.pairs.values().filter(is_between).map(|p| p.id).collect();
         self.delete_pairs(now, pairs);
