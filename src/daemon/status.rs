@@ -400,23 +400,4 @@ const fn exchange_name(exchange: Phase1Exchange) -> &'static str {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_are_readable() {
-        assert_eq!([0, 59, 61, 3600, 90_000].map(span), ["0s", "59s", "1m01s", "1h00m", "1d01h"]);
-    }
-
-    #[test]
-    fn an_idle_daemon_says_so() {
-        let report = Report { version: "0".to_owned(), kernel: "userspace".to_owned(), ..Report::default() };
-        let text = report.to_string();
-        assert_eq!(
-            text,
-            "coati 0, up 0s, userspace kernel\n\nPhase 1 (ISAKMP SAs): none\n\nPhase 2 (IPsec SAs): none\n"
-        );
-        let json = serde_json::to_string(&report).expect("serializable");
-        assert_eq!(serde_json::from_str::<Report>(&json).expect("the same"), report);
-    }
-}
+mod tests;
