@@ -5,6 +5,7 @@ mod demo;
 mod kernel;
 mod pfkey;
 mod run;
+mod setkey;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};

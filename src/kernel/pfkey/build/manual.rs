@@ -22,11 +22,13 @@ impl Dialect {
             return self.add(&sa.params(1, Mode::Tunnel)?, sa.direction);
         }
         let auth = match &sa.auth {
-            Some((name, _)) => self.named_auth(*name).ok_or(KernelError::Unsupported(name.text()))?,
+            Some((name, _)) => self.named_auth(*name).ok_or_else(|| KernelError::Unsupported(name.text()))?,
             None => 0,
         };
         let encrypt = match (&sa.cipher, sa.compression) {
-            (Some((name, _)), _) => self.named_cipher(*name).ok_or(KernelError::Unsupported(name.text()))?,
+            (Some((name, _)), _) => {
+                self.named_cipher(*name).ok_or_else(|| KernelError::Unsupported(name.text()))?
+            }
             (None, Some(compression)) => self
                 .compression_number(compression)
                 .ok_or(KernelError::Unsupported("compression of that kind"))?,
