@@ -87,6 +87,11 @@ pub struct ShownSa {
 }
 
 impl ShownSa {
+    /// Its name.
+    pub const fn names(&self) -> super::SaNames {
+        super::SaNames { kind: self.kind, src: self.src, dst: self.dst, spi: Some(self.spi) }
+    }
+
     /// An SA as far as the core knows it, with a window counted in octets of bitmap.
     pub fn of(entry: &SadbEntry) -> Self {
         let sa = &entry.sa;

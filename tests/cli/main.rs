@@ -2,6 +2,8 @@
 
 mod check;
 mod demo;
+#[cfg(target_os = "linux")]
+mod embedded;
 mod kernel;
 mod pfkey;
 mod run;

@@ -90,7 +90,14 @@ impl Dialect {
     /// Adds a policy of an operator's; one for the same packets may only be there where it `replaces` it.
     pub fn load_policy(self, policy: &FlowPolicy, replaces: bool) -> Result<Vec<Message>, KernelError> {
         let kind = if replaces { MessageType::SpdUpdate } else { MessageType::SpdAdd };
-        if self.is_kame() { self.kame_install_policy(kind, policy) } else { self.install_policy(policy) }
+        match self {
+            Self::OpenBsd => self.install_policy(policy),
+            Self::FreeBsd => self.kame_install_policy(kind, policy),
+            // There setkey always gives a priority, and so the order in which they were loaded counts.
+            Self::Linux => {
+                self.kame_install_policy(kind, &FlowPolicy { priority: policy.rank(), ..policy.clone() })
+            }
+        }
     }
 
     fn about_names(self, kind: MessageType, names: &SaNames) -> Result<Message, KernelError> {

@@ -160,3 +160,29 @@ fn on_linux_policies_are_shown_with_those_for_forwarded_packets() {
     };
     assert_eq!(rules[0].ends, Some((peer(), us())), "in the direction of the packets");
 }
+
+#[test]
+fn linux_is_told_each_sa_between_two_hosts() {
+    let mut talk = Talk::registered(Dialect::Linux);
+    let id = talk.submit(Request::DropSas(names(None)));
+    let question = talk.sent(MessageType::Dump);
+    for (spi, dst, seq) in [(0x8001, peer(), 1), (0x8002, us(), 2), (0x8003, peer(), 0)] {
+        let mut entry = Dialect::Linux.add(&half(spi, us(), dst), Direction::Out).unwrap();
+        entry.header = question.header;
+        (entry.header.satype, entry.header.seq) = (SaType::Esp, seq);
+        talk.say(&entry);
+    }
+    let mut gone = Vec::new();
+    for _ in 0..2 {
+        let question = talk.sent(MessageType::Delete);
+        gone.push(question.association().unwrap().spi.0);
+        talk.say(&question);
+    }
+    gone.sort_unstable();
+    assert_eq!((gone, talk.event()), (vec![0x8001, 0x8003], done(id, Reply::Done)));
+    let id = talk.submit(Request::DropSas(names(None)));
+    let question = talk.sent(MessageType::Dump);
+    talk.refuse(&question, 2);
+    assert_eq!(talk.event(), done(id, Reply::Done), "all of none");
+    talk.quiet();
+}
