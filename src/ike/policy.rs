@@ -324,9 +324,14 @@ impl Policy {
         }
     }
 
-    /// The phase 1 policy under which a peer at `address` is called: its own, else one for anybody.
-    pub fn phase1_for(&self, address: IpAddr) -> Option<&Arc<Phase1Policy>> {
-        self.candidates(address).next()
+    /// The phase 1 policy under which a peer at `address` is called for some traffic: the one that the rule for this
+    /// traffic names, else the first that may call.
+    pub fn phase1_for(&self, address: IpAddr, selector: &Selector) -> Option<&Arc<Phase1Policy>> {
+        let fitness = |p: &Phase1Policy| {
+            let rules = self.phase2.iter().filter_map(|rule| rule.specificity(selector, &p.name));
+            (rules.max(), !p.passive)
+        };
+        self.candidates(address).reduce(|best, next| if fitness(next) > fitness(best) { next } else { best })
     }
 
     /// The phase 1 policies that a peer at `address` may come under, in their order: all its own, else all for anybody.

@@ -137,10 +137,10 @@ impl Endpoint {
             // A later attempt at a rekey finds what came of the one under way.
             return self.rekey_failed(now, wish.replaces);
         }
-        let Some(policy) = self.core.policy.phase1_for(remote).map(Arc::clone) else {
+        let Some(policy) = self.core.policy.phase1_for(remote, &wish.selector).map(Arc::clone) else {
             return self.cannot(now, &wish, Why::NoPolicy);
         };
-        if let Some(phase1) = self.phase1_to(remote, &policy.name) {
+        if let Some(phase1) = self.phase1_to(remote, &policy.name, &wish.selector) {
             return self.start_quick(now, phase1, wish);
         }
         if !self.is_calling(remote)

@@ -14,7 +14,7 @@ use crate::ike::informational::delete_phase1;
 use crate::ike::phase1::{Common, Features, Phase1};
 use crate::ike::policy::{Identity, Phase1Policy};
 use crate::ike::timer::Timer;
-use crate::sadb::AddressPair;
+use crate::sadb::{AddressPair, Selector};
 use crate::time::Now;
 use crate::wire::header::CookiePair;
 
@@ -92,11 +92,12 @@ impl Endpoint {
         sas.next_back().map(|p| p.common.id)
     }
 
-    /// The newest ISAKMP SA with an address, under that policy, else under another that the peer may come under: which
-    /// of them it is was the peer's choice when it called.
-    pub(super) fn phase1_to(&self, remote: IpAddr, policy: &str) -> Option<Phase1Id> {
+    /// The newest ISAKMP SA with an address, under that policy, else under another that the peer may come under and that
+    /// has a rule for the traffic: which of them it is was the peer's choice when it called.
+    pub(super) fn phase1_to(&self, remote: IpAddr, policy: &str, selector: &Selector) -> Option<Phase1Id> {
         self.usable_phase1(remote, policy).or_else(|| {
-            let others = self.core.policy.candidates(remote);
+            let policy = &self.core.policy;
+            let others = policy.candidates(remote).filter(|p| policy.phase2_for(selector, &p.name).is_some());
             others.filter_map(|p| self.usable_phase1(remote, &p.name)).max()
         })
     }

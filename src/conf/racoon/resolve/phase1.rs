@@ -47,7 +47,7 @@ impl Resolver<'_> {
             remote_natt_port: 4500,
             local: None,
             exchanges,
-            ph1id: 0,
+            ph1id: ast::last(settings, "ph1id").and_then(Setting::number).unwrap_or(0),
             my_id: identity.my_id,
             peer_ids: identity.peer_ids,
             transforms,
