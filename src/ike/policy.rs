@@ -3,9 +3,11 @@
 
 mod bounds;
 mod psk;
+mod reload;
 mod remote_access;
 mod responder;
 mod source;
+mod traffic;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -18,6 +20,8 @@ pub use remote_access::{
 };
 pub use responder::{GeneratePolicy, Grants, Hooks, Phase1Exchange};
 pub use source::{SourceRef, Sourced};
+use traffic::Rank;
+pub use traffic::{Asked, Scope, TrafficMatch, TrafficName};
 
 use crate::crypto::alg::{CipherAlgorithm, Group, HashAlgorithm};
 use crate::crypto::x509::{Certificate, Credential, TrustStore};
@@ -218,22 +222,6 @@ pub struct Phase1Transform {
     pub kilobytes: Option<Sourced<Bounds>>,
 }
 
-/// One half of a traffic rule.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum TrafficMatch {
-    /// Whatever the policy or the peer says (`anonymous`).
-    Any,
-    /// Exactly this.
-    Exact {
-        /// The addresses.
-        prefix: Prefix,
-        /// Upper-layer protocol, 0 for any.
-        protocol: u8,
-        /// Port, 0 for any.
-        port: u16,
-    },
-}
-
 /// How quick modes for some traffic are negotiated (`sainfo`; the quick half of an `ike` rule).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Phase2Policy {
@@ -247,6 +235,8 @@ pub struct Phase2Policy {
     pub remote: TrafficMatch,
     /// Only with this peer ([`Phase1Policy::name`]).
     pub phase1: Option<String>,
+    /// Only for these, beyond the traffic.
+    pub scope: Scope,
     /// What we offer, in this order, and accept; of them those of the protocol that the traffic's policy wants.
     pub transforms: Vec<Phase2Transform>,
     /// Perfect forward secrecy.
@@ -324,14 +314,27 @@ impl Policy {
         }
     }
 
-    /// The phase 1 policy under which a peer at `address` is called for some traffic: the one that the rule for this
-    /// traffic names, else the first that may call.
-    pub fn phase1_for(&self, address: IpAddr, selector: &Selector) -> Option<&Arc<Phase1Policy>> {
-        let fitness = |p: &Phase1Policy| {
-            let rules = self.phase2.iter().filter_map(|rule| rule.specificity(selector, &p.name));
-            (rules.max(), !p.passive)
-        };
+    /// The phase 1 policy under which a peer at `address` is called, for some traffic if for any: the one whose rule says
+    /// most of it, else the first that may call.
+    pub fn phase1_for(&self, address: IpAddr, traffic: Option<&Selector>) -> Option<&Arc<Phase1Policy>> {
+        let fitness = |p: &Phase1Policy| (traffic.and_then(|t| self.best_rule(p, address, t)), !p.passive);
         self.candidates(address).reduce(|best, next| if fitness(next) > fitness(best) { next } else { best })
+    }
+
+    /// Whether there is a rule for some traffic with a peer at `address` that comes under `phase1`.
+    pub(super) fn serves(&self, phase1: &Phase1Policy, address: IpAddr, traffic: &Selector) -> bool {
+        self.best_rule(phase1, address, traffic).is_some()
+    }
+
+    /// How well the rules serve a peer who has not yet said who it is.
+    fn best_rule(&self, phase1: &Phase1Policy, address: IpAddr, selector: &Selector) -> Option<Rank> {
+        let peer_id = match phase1.peer_ids.first() {
+            Some(IdentityMatch::Exact(expected)) => expected.clone(),
+            _ => Identity::Address(address),
+        };
+        let names = (None, None);
+        let asked = Asked { selector, names, phase1, peer_id: &peer_id, client: address, generates: false };
+        self.phase2.iter().filter_map(|rule| rule.rank(&asked)).max()
     }
 
     /// The phase 1 policies that a peer at `address` may come under, in their order: all its own, else all for anybody.
@@ -341,11 +344,11 @@ impl Policy {
         self.phase1.iter().filter(move |p| p.remote == own)
     }
 
-    /// The phase 2 policy for `selector` with the peer `phase1`: the one that names most of it.
-    pub fn phase2_for(&self, selector: &Selector, phase1: &str) -> Option<&Arc<Phase2Policy>> {
+    /// The phase 2 policy for what is asked: the one that says most of it.
+    pub fn phase2_for(&self, asked: &Asked<'_>) -> Option<&Arc<Phase2Policy>> {
         self.phase2
             .iter()
-            .filter_map(|p| Some((p.specificity(selector, phase1)?, p)))
+            .filter_map(|p| Some((p.rank(asked)?, p)))
             .reduce(|best, next| if next.0 > best.0 { next } else { best })
             .map(|(_, policy)| policy)
     }
@@ -361,6 +364,7 @@ impl Phase2Policy {
             local: TrafficMatch::Any,
             remote: TrafficMatch::Any,
             phase1: None,
+            scope: Scope::default(),
             transforms: Vec::new(),
             pfs: Sourced::new(PfsRule::Exactly(None), at.clone()),
             seconds: Sourced::new(Bounds::exact(0), at),
@@ -371,28 +375,5 @@ impl Phase2Policy {
     /// The transforms of one protocol, in their order.
     pub fn transforms_of(&self, protocol: Protocol) -> impl Iterator<Item = &Phase2Transform> {
         self.transforms.iter().filter(move |t| t.protocol == protocol)
-    }
-
-    /// How many of peer, local and remote are named, or `None` when one of them differs.
-    fn specificity(&self, selector: &Selector, phase1: &str) -> Option<u8> {
-        let peer = match &self.phase1 {
-            None => 0,
-            Some(name) if name == phase1 => 1,
-            Some(_) => return None,
-        };
-        let local = self.local.fit(selector.local, selector.protocol, selector.local_port)?;
-        let remote = self.remote.fit(selector.remote, selector.protocol, selector.remote_port)?;
-        Some(peer + 2 * (local + remote))
-    }
-}
-
-impl TrafficMatch {
-    fn fit(&self, prefix: Prefix, protocol: u8, port: u16) -> Option<u8> {
-        match *self {
-            Self::Any => Some(0),
-            Self::Exact { prefix: p, protocol: q, port: r } => {
-                (p == prefix && q == protocol && r == port).then_some(1)
-            }
-        }
     }
 }

@@ -11,6 +11,7 @@ mod authentication;
 mod authorisation;
 mod crypto;
 mod disabled;
+mod grants;
 mod parser;
 mod peer;
 mod peer_messages;

@@ -3,10 +3,13 @@
 mod aggressive;
 mod edges;
 mod fuzz_corpus;
+mod grants;
 mod kernel;
 mod net;
+mod operator;
 mod pair;
 mod policy;
+mod reload;
 mod scenarios;
 mod seeds;
 mod states;

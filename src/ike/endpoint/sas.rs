@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::connections::Wish;
 use super::datagrams::Before;
 use super::{Endpoint, PHASE1_SPACING};
 use crate::crypto::job::CryptoResult;
@@ -14,7 +15,7 @@ use crate::ike::informational::delete_phase1;
 use crate::ike::phase1::{Common, Features, Phase1};
 use crate::ike::policy::{Identity, Phase1Policy};
 use crate::ike::timer::Timer;
-use crate::sadb::{AddressPair, Selector};
+use crate::sadb::AddressPair;
 use crate::time::Now;
 use crate::wire::header::CookiePair;
 
@@ -92,13 +93,17 @@ impl Endpoint {
         sas.next_back().map(|p| p.common.id)
     }
 
-    /// The newest ISAKMP SA with an address, under that policy, else under another that the peer may come under and that
-    /// has a rule for the traffic: which of them it is was the peer's choice when it called.
-    pub(super) fn phase1_to(&self, remote: IpAddr, policy: &str, selector: &Selector) -> Option<Phase1Id> {
-        self.usable_phase1(remote, policy).or_else(|| {
+    /// The newest ISAKMP SA with an address that a wish can be negotiated under: under that policy, else under another that
+    /// the peer may come under and that has a rule for the traffic. Which of them it is was the peer's choice when it called.
+    pub(super) fn phase1_to(&self, remote: IpAddr, policy: &str, wish: &Wish) -> Option<Phase1Id> {
+        let under = |name: &str| match &wish.peer_id {
+            Some(peer_id) => self.phase1_of(remote, name, peer_id),
+            None => self.usable_phase1(remote, name),
+        };
+        under(policy).or_else(|| {
             let policy = &self.core.policy;
-            let others = policy.candidates(remote).filter(|p| policy.phase2_for(selector, &p.name).is_some());
-            others.filter_map(|p| self.usable_phase1(remote, &p.name)).max()
+            let others = policy.candidates(remote).filter(|p| policy.serves(p, remote, &wish.selector));
+            others.filter_map(|p| under(&p.name)).max()
         })
     }
 
@@ -114,6 +119,14 @@ impl Endpoint {
         if let Some(phase1) = self.phase1.get(&id).filter(|p| p.common.is_unconfirmed()) {
             phase1.common.exchange.answer_again(&mut self.core.out, phase1.common.route());
         }
+    }
+
+    /// The same, of the peer with that identity.
+    pub(super) fn phase1_of(&self, remote: IpAddr, policy: &str, peer_id: &Identity) -> Option<Phase1Id> {
+        let is_its = |p: &&Phase1| {
+            p.common.policy.name == policy && p.established().is_some_and(|sa| sa.peer_id.is_same(peer_id))
+        };
+        self.phase1_with(remote).rfind(is_its).map(|p| p.common.id)
     }
 
     pub(super) fn phase1_crypto(&mut self, now: Now, id: Phase1Id, result: CryptoResult) {
@@ -164,7 +177,7 @@ impl Endpoint {
             .pairs
             .values()
             .filter(|p| {
-                p.phase1.id != id && p.at < begun && p.outbound.dst == remote && same_peer(&p.peer_id)
+                p.phase1.id != id && p.at < begun && p.hosts.remote == remote && same_peer(&p.peer_id)
             })
             .map(|p| p.id)
             .collect();
