@@ -21,7 +21,7 @@ use crate::conf::diagnostic::{self, Diagnostic};
 use crate::conf::environment::Environment;
 use crate::conf::secrets;
 use crate::conf::setkey::{self, SetkeyConfig};
-use crate::ike::policy::{Policy, PskTable, Rule, Timers};
+use crate::ike::policy::{Phase1Policy, Policy, PskTable, Rule, Timers};
 
 /// How strictly a peer's values are compared (`proposal_check`).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -75,7 +75,9 @@ pub fn resolve(
     resolver.check_admin_socket();
     resolver.read_psks();
     let remotes = resolver.remotes();
-    let phase1: Vec<_> = remotes.iter().filter_map(|r| resolver.phase1(r)).map(Arc::new).collect();
+    let resolved: Vec<_> = remotes.iter().filter_map(|r| Some((r, Arc::new(resolver.phase1(r)?)))).collect();
+    resolver.find_ambiguous_remotes(&resolved);
+    let phase1: Vec<_> = resolved.into_iter().map(|(_, policy)| policy).collect();
     let phase2 = resolver.phase2(&remotes).into_iter().map(Arc::new).collect();
     resolver.find_duplicate_remotes(&remotes);
     resolver.warn_of_grants(&remotes);
@@ -257,6 +259,26 @@ impl<'a> Resolver<'a> {
                 let line = same.remote.name.span.position().line;
                 let message = format!("there is a remote {} in line {line} already", later.remote.name.value);
                 self.error(&later.remote.name.span, message);
+            }
+        }
+    }
+
+    /// Of several remotes with one address a peer chooses by what it offers and by who it is, but when we call it nothing
+    /// does. racoon does not call then.
+    fn find_ambiguous_remotes(&mut self, resolved: &[(&EffectiveRemote<'_>, Arc<Phase1Policy>)]) {
+        let calls = |p: &Phase1Policy| p.remote.filter(|_| !p.passive).map(|address| (address, p.ph1id));
+        for (at, (later, policy)) in resolved.iter().enumerate() {
+            let Some(peer) = calls(policy) else { continue };
+            if let Some((_, first)) = resolved[..at].iter().find(|(_, p)| calls(p) == Some(peer)) {
+                let address = peer.0;
+                let message = format!(
+                    "the remote at {} is for {address} too; it is used when we call {address}",
+                    first.at
+                );
+                let help =
+                    "tell them apart with `ph1id` (and `remoteid` in the sainfo), or write `passive on;`";
+                let warning = Diagnostic::warning(&later.remote.name.span, message).with_help(help);
+                self.diagnostics.push(warning);
             }
         }
     }

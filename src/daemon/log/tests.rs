@@ -301,6 +301,47 @@ fn strangers_cannot_fill_the_log() {
 }
 
 #[test]
+fn an_exchange_that_is_not_allowed_is_told_as_both_dialects_do() {
+    let why = Why::ExchangeNotAllowed {
+        got: Phase1Exchange::Aggressive,
+        expected: Phase1Exchange::Main,
+        at: SourceRef::new("racoon.conf", 12, 1, "remote 10.99.0.2"),
+    };
+    let event = |n| {
+        let about = Phase1Ref { id: Phase1Id(n), ..phase1(Role::Responder) };
+        Event::Phase1(about, Phase1Event::Failed(why.clone()))
+    };
+    let reason =
+        "the peer begins aggressive mode, the configuration allows it main mode only (racoon.conf:12:1)";
+    let racoon = written(Dialect::Racoon, &event(0), Level::Error);
+    assert!(
+        racoon[0].ends_with("ERROR: exchange Aggressive not allowed in any applicable rmconf."),
+        "{racoon:?}"
+    );
+    assert!(racoon.len() == 2 && racoon[1].ends_with(reason), "{racoon:?}");
+    let isakmpd = written(Dialect::Isakmpd, &event(0), Level::Error);
+    assert!(
+        isakmpd[0].ends_with("exchange_setup_p1: expected exchange type ID_PROT got AGGRESSIVE"),
+        "{isakmpd:?}"
+    );
+    assert!(isakmpd.len() == 2 && isakmpd[1].ends_with(reason), "{isakmpd:?}");
+    let lines = Arc::new(std::sync::Mutex::new(0_usize));
+    let count = Arc::clone(&lines);
+    let sink = move |_: &str| *count.lock().expect("nobody panicked") += 1;
+    let logger = Logger::new(Dialect::Racoon, Level::Info, Arc::new(sink));
+    (0..1000).for_each(|n| logger.event(Instant::ZERO, &event(n)));
+    assert!(*lines.lock().expect("nobody panicked") < 100, "strangers can provoke it");
+}
+
+#[test]
+fn the_exchange_is_named_when_it_begins() {
+    let started = Phase1Event::Started { exchange: Phase1Exchange::Aggressive.number() };
+    let about = Phase1Ref { exchange: Phase1Exchange::Aggressive, ..phase1(Role::Initiator) };
+    let lines = written(Dialect::Racoon, &Event::Phase1(about, started), Level::Info);
+    assert!(lines[1].ends_with("INFO: begin Aggressive mode."), "{lines:?}");
+}
+
+#[test]
 fn the_end_is_said_in_both_dialects() {
     let text = |dialect, notice: &Notice| {
         render_notice(dialect, notice).into_iter().map(|Line { text, .. }| text).collect::<Vec<_>>()
