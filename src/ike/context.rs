@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use super::endpoint::{JobId, Transmit};
 use super::error::Why;
 use super::event::{Event, Phase1Id};
+use super::login::{LoginId, LoginRequest};
 use super::phase2::{PairId, QuickId};
 use super::policy::Timers;
 use super::timer::TimerTable;
@@ -46,6 +47,7 @@ pub(super) struct Output {
     pub(super) transmits: VecDeque<Transmit>,
     pub(super) requests: VecDeque<(RequestId, Request)>,
     pub(super) jobs: VecDeque<(JobId, CryptoJob)>,
+    pub(super) logins: VecDeque<(LoginId, LoginRequest)>,
     pub(super) events: VecDeque<Event>,
     pub(super) timers: TimerTable,
     pub(super) request_owners: BTreeMap<RequestId, RequestOwner>,

@@ -22,6 +22,7 @@ use snapshot::{Failure, Told};
 
 use super::context::{Context, JobOwner, Output};
 use super::event::{Event, Phase1Id};
+use super::login::{LoginId, LoginRequest, Verdict};
 use super::phase1::{HalfOpenTable, Phase1};
 use super::phase2::{Pair, PairId, Quick, QuickId};
 use super::policy::{Connection, Policy};
@@ -251,6 +252,9 @@ impl Endpoint {
         }
     }
 
+    /// Whether a user may in; a state that is gone ignores it.
+    pub fn handle_login(&mut self, _now: Now, _id: LoginId, _verdict: Verdict) {}
+
     /// The next datagram to send.
     pub fn poll_transmit(&mut self) -> Option<Transmit> {
         self.core.out.transmits.pop_front()
@@ -264,6 +268,11 @@ impl Endpoint {
     /// The next piece of public-key work.
     pub fn poll_crypto(&mut self) -> Option<(JobId, CryptoJob)> {
         self.core.out.jobs.pop_front()
+    }
+
+    /// The next question about a user.
+    pub fn poll_login(&mut self) -> Option<(LoginId, LoginRequest)> {
+        self.core.out.logins.pop_front()
     }
 
     /// The next event.
