@@ -198,6 +198,8 @@ pub enum Why {
     LoginFailed,
     /// The gateway did not take our login.
     LoginRefused,
+    /// The gateway has not asked for our login, or not said what it thinks of it.
+    LoginUnanswered,
     /// The gateway asks for a login, and we have none.
     NoLogin,
     /// The gateway asks for a kind of login that is not served.
@@ -370,6 +372,7 @@ impl fmt::Display for Why {
             Self::NotLoggedIn => f.write_str("the peer has not logged in"),
             Self::LoginFailed => f.write_str("the login failed"),
             Self::LoginRefused => f.write_str("the gateway does not take our login"),
+            Self::LoginUnanswered => f.write_str("the gateway has said nothing of our login"),
             Self::NoLogin => {
                 f.write_str("the gateway asks for a login, and there is none, or no password for it")
             }

@@ -91,7 +91,7 @@ impl Endpoint {
         let why = match sa.access {
             Access::Open => return,
             Access::ExpectConfig => Why::NotConfigured,
-            Access::ExpectStatus => Why::LoginRefused,
+            Access::ExpectStatus => Why::LoginUnanswered,
             Access::ExpectLogin | Access::AwaitVerdict { .. } | Access::Denied => Why::LoginFailed,
         };
         self.deny_access(now, id, why);
