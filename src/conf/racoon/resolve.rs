@@ -7,6 +7,7 @@
 mod algorithms;
 mod credentials;
 mod globals;
+mod login;
 mod phase1;
 mod phase2;
 

@@ -3,6 +3,7 @@
 mod fuzz_corpus;
 mod goldens;
 mod quirks;
+mod road_warrior;
 mod roundtrip;
 mod tutorial;
 
