@@ -310,7 +310,7 @@ fn a_verdict_that_never_comes_ends_it() {
     pair.b.desk = |_| None;
     pair.acquire();
     pair.run_for(5 * MINUTE);
-    assert_eq!(reasons(&pair.b), [Why::LoginFailed]);
+    assert_eq!(reasons(&pair.b), [Why::NotLoggedIn]);
     assert!(pair.a.endpoint.is_idle() && pair.b.endpoint.is_idle());
     let (id, _) = pair.b.logins[0];
     let late = Verdict::Granted { groups: Vec::new(), address: None, netmask: None };

@@ -88,12 +88,7 @@ impl Endpoint {
     /// The login, or the configuration, takes too long.
     pub(super) fn give_up_access(&mut self, now: Now, id: Phase1Id) {
         let Some(sa) = self.phase1.get(&id).and_then(|p| p.established()) else { return };
-        let why = match sa.access {
-            Access::Open => return,
-            Access::ExpectConfig => Why::NotConfigured,
-            Access::ExpectStatus => Why::LoginUnanswered,
-            Access::ExpectLogin | Access::AwaitVerdict { .. } | Access::Denied => Why::LoginFailed,
-        };
+        let Some(why) = sa.access.missing() else { return };
         self.deny_access(now, id, why);
     }
 

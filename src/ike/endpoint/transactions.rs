@@ -140,8 +140,8 @@ impl Endpoint {
         if edge == Some(Edge::Client) {
             return Err(Why::UnexpectedConfig(opened.kind));
         }
-        if !sa.access.is_open() {
-            return Err(Why::NotLoggedIn);
+        if let Some(why) = sa.access.missing() {
+            return Err(why);
         }
         let config = self.mode_config(edge).ok_or(Why::UnexpectedConfig(opened.kind))?;
         self.assign(now, id, &config, &opened, received)
