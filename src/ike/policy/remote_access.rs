@@ -5,6 +5,7 @@ use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::login_servers::LoginServers;
 use crate::crypto::alg::Group;
 use crate::crypto::secret::Secret;
 use crate::sadb::Prefix;
@@ -64,6 +65,8 @@ pub struct ModeConfig {
     pub addresses: AddressSource,
     /// Who is told of sessions.
     pub accounting: Accounting,
+    /// The servers that these sources mean.
+    pub servers: LoginServers,
 }
 
 /// Networks of a split tunnel.
@@ -146,6 +149,7 @@ impl Default for ModeConfig {
             auth_groups: Vec::new(),
             addresses: AddressSource::default(),
             accounting: Accounting::default(),
+            servers: LoginServers::default(),
         }
     }
 }

@@ -3,6 +3,7 @@
 mod fuzz_corpus;
 mod goldens;
 mod quirks;
+mod road_warriors;
 mod roundtrip;
 mod tutorial;
 
