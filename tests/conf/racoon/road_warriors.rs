@@ -25,7 +25,7 @@ impl Network for OneName {
     }
 
     fn lookup_host(&self, name: &str) -> Vec<IpAddr> {
-        let known = (name == "users.example").then(|| ["2001:db8::7", "10.0.0.7"]);
+        let known = (name == "users.example").then_some(["2001:db8::7", "10.0.0.7"]);
         known.into_iter().flatten().map(|a| a.parse().expect("an address")).collect()
     }
 }
