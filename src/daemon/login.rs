@@ -1,5 +1,8 @@
 //! Whether road warriors may in: the core's questions about users and passwords, and whoever answers them.
 
+mod denied;
+mod system;
+
 use std::fmt;
 
 use tokio::sync::mpsc;
