@@ -94,7 +94,7 @@ impl Gateway {
             kernel: setup.kernel,
             outlet,
             pool: CryptoPool::start(&deliver)?,
-            logins: LoginDesk::new(inbox.clone()),
+            logins: LoginDesk::new(inbox.clone(), setup.logger.clone(), setup.clock),
             logger: setup.logger,
             clock: setup.clock,
             inputs,

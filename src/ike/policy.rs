@@ -2,6 +2,7 @@
 //! dialect it came from. Every part that a refusal may name keeps the place where it is written.
 
 mod bounds;
+mod login_servers;
 mod psk;
 mod remote_access;
 mod responder;
@@ -12,6 +13,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use bounds::{Bounds, PfsRule, Rule, Verdict};
+pub use login_servers::{
+    LdapAttributes, LdapServer, LoginServers, MAX_RADIUS_SERVERS, RadiusServer, RadiusServers,
+};
 pub use psk::{PskEntry, PskOwner, PskTable};
 pub use remote_access::{
     Accounting, AddressSource, AuthSource, GroupSource, Login, ModeConfig, RemoteAccess, SplitNetwork,

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::login_servers::LoginServers;
 use crate::crypto::alg::Group;
 use crate::crypto::secret::Secret;
 use crate::sadb::Prefix;
@@ -67,6 +68,8 @@ pub struct ModeConfig {
     pub addresses: AddressSource,
     /// Who is told of sessions.
     pub accounting: Accounting,
+    /// The servers that these sources mean.
+    pub servers: LoginServers,
 }
 
 /// Networks of a split tunnel.
@@ -150,6 +153,7 @@ impl Default for ModeConfig {
             auth_groups: Vec::new(),
             addresses: AddressSource::default(),
             accounting: Accounting::default(),
+            servers: LoginServers::default(),
         }
     }
 }

@@ -3,7 +3,8 @@
 mod fuzz_corpus;
 mod goldens;
 mod quirks;
-mod road_warrior;
+mod road_clients;
+mod road_warriors;
 mod roundtrip;
 mod tutorial;
 
