@@ -12,7 +12,7 @@ use crate::pki::{OUR_NAME, Pki};
 use crate::process::{Daemon, run};
 use crate::tunnel::{Auth, Front, Initiator, Tunnel};
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_coati");
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_coati");
 
 /// A running Coati.
 pub(crate) struct Coati {
@@ -25,19 +25,24 @@ pub(crate) struct Coati {
 impl Coati {
     /// Writes its files and starts it on our side of the lab.
     pub(crate) fn start(lab: &Lab, pki: &Pki, front: Front, tunnels: &[Tunnel]) -> Outcome<Self> {
-        let control = lab.dir.join("coati.sock");
         let mut command = lab.on(Side::Ours, PROGRAM);
-        command.arg("run").arg("--control").arg(&control).args(["--tun", "coati0", "-d"]);
         match front {
             Front::Racoon => {
                 let (conf, setkey) = write_racoon(lab, pki, tunnels)?;
-                command.arg("--racoon").arg(conf).arg("--setkey").arg(setkey);
+                command.args(["run", "--racoon"]).arg(conf).arg("--setkey").arg(setkey);
             }
             Front::IpsecConf => {
                 let (conf, dir) = write_ipsec_conf(lab, pki, tunnels)?;
-                command.arg("--ipsec-conf").arg(conf).arg("--isakmpd-dir").arg(dir);
+                command.args(["run", "--ipsec-conf"]).arg(conf).arg("--isakmpd-dir").arg(dir);
             }
         }
+        Self::start_as(lab, command, front)
+    }
+
+    /// Starts it as that command says, with files of a front that are written already.
+    pub(crate) fn start_as(lab: &Lab, mut command: Command, front: Front) -> Outcome<Self> {
+        let control = lab.dir.join("coati.sock");
+        command.arg("--control").arg(&control).args(["--tun", "coati0", "-d"]);
         let coati = Self { daemon: Daemon::start("coati", &mut command)?, control, front };
         let ready = match front {
             Front::Racoon => "used for NAT-T",

@@ -13,6 +13,7 @@ mod nat;
 mod pki;
 mod process;
 mod report;
+mod road_warrior;
 mod scenarios;
 mod suite;
 mod table;
@@ -36,6 +37,9 @@ fn main() -> ExitCode {
         for name in matrix.chain(FRONTS.into_iter().flat_map(scenarios::names)) {
             println!("{name}: test");
         }
+        for name in road_warrior::names() {
+            println!("{name}: test");
+        }
         println!("{}: test\n{}: test", nat::NAME, wire::NAME);
         return ExitCode::SUCCESS;
     }
@@ -54,6 +58,7 @@ fn main() -> ExitCode {
             });
         }
     });
+    road_warrior::run(&filter, &report);
     nat::test(&filter, &report);
     wire::test(&filter, &report);
     if filter.is_open() {
