@@ -76,6 +76,11 @@ impl Access {
         }
     }
 
+    /// Why the peer may not negotiate IPsec SAs. A gateway that knows us may, also while we wait for our configuration.
+    pub(super) fn bars_quick_mode(&self) -> Option<Why> {
+        self.missing().filter(|_| *self != Self::ExpectConfig)
+    }
+
     /// Whether nothing is left to be done.
     pub(super) const fn is_open(&self) -> bool {
         matches!(self, Self::Open)

@@ -167,7 +167,7 @@ impl Peer {
         if self.role == Role::Initiator { (own, victim) } else { (victim, own) }
     }
 
-    fn derive(&mut self) {
+    pub(crate) fn derive(&mut self) {
         let provider: CryptoProvider = provider();
         let prf = Keys::prf();
         let g_xy = provider.group(self.group).unwrap().shared(&self.secret, &self.g_victim).unwrap();

@@ -25,24 +25,39 @@ pub(crate) struct Coati {
 impl Coati {
     /// Writes its files and starts it on our side of the lab.
     pub(crate) fn start(lab: &Lab, pki: &Pki, front: Front, tunnels: &[Tunnel]) -> Outcome<Self> {
-        let mut command = lab.on(Side::Ours, PROGRAM);
         match front {
             Front::Racoon => {
                 let (conf, setkey) = write_racoon(lab, pki, tunnels)?;
-                command.args(["run", "--racoon"]).arg(conf).arg("--setkey").arg(setkey);
+                Self::launch(lab, front, [("--racoon", conf), ("--setkey", setkey)])
             }
             Front::IpsecConf => {
                 let (conf, dir) = write_ipsec_conf(lab, pki, tunnels)?;
-                command.args(["run", "--ipsec-conf"]).arg(conf).arg("--isakmpd-dir").arg(dir);
+                Self::launch(lab, front, [("--ipsec-conf", conf), ("--isakmpd-dir", dir)])
             }
         }
-        Self::start_as(lab, command, front)
     }
 
-    /// Starts it as that command says, with files of a front that are written already.
-    pub(crate) fn start_as(lab: &Lab, mut command: Command, front: Front) -> Outcome<Self> {
+    /// Starts it on our side of the lab with these files.
+    pub(crate) fn launch<const N: usize>(
+        lab: &Lab,
+        front: Front,
+        files: [(&str, std::path::PathBuf); N],
+    ) -> Outcome<Self> {
+        Self::launch_as(lab, lab.on(Side::Ours, PROGRAM), front, files)
+    }
+
+    /// The same by a command that ends in our program's name.
+    pub(crate) fn launch_as<const N: usize>(
+        lab: &Lab,
+        mut command: Command,
+        front: Front,
+        files: [(&str, std::path::PathBuf); N],
+    ) -> Outcome<Self> {
         let control = lab.dir.join("coati.sock");
-        command.arg("--control").arg(&control).args(["--tun", "coati0", "-d"]);
+        command.arg("run").arg("--control").arg(&control).args(["--tun", "coati0", "-d"]);
+        for (option, file) in files {
+            command.arg(option).arg(file);
+        }
         let coati = Self { daemon: Daemon::start("coati", &mut command)?, control, front };
         let ready = match front {
             Front::Racoon => "used for NAT-T",
@@ -52,6 +67,11 @@ impl Coati {
         // The daemon sets a route for each policy; until it has, packets wait for the same device.
         lab.ip_batch(Side::Ours, "route add 10.79.0.0/16 dev coati0\n")?;
         Ok(coati)
+    }
+
+    /// The policies that it holds, as setkey lists them.
+    pub(crate) fn policies(&self) -> Outcome<String> {
+        run(Command::new(PROGRAM).args(["setkey", "-DP", "--control"]).arg(&self.control))
     }
 
     /// Deletes the SAs of tunnel `n`, by the name that the front gives its connection.

@@ -7,6 +7,7 @@
 mod charon;
 mod coati;
 mod connections;
+mod grants;
 mod lab;
 mod matrix;
 mod nat;
@@ -40,7 +41,7 @@ fn main() -> ExitCode {
         for name in road_warrior::names() {
             println!("{name}: test");
         }
-        println!("{}: test\n{}: test", nat::NAME, wire::NAME);
+        println!("{}: test\n{}: test\n{}: test", nat::NAME, grants::NAME, wire::NAME);
         return ExitCode::SUCCESS;
     }
     if !charon::is_installed() {
@@ -60,6 +61,7 @@ fn main() -> ExitCode {
     });
     road_warrior::run(&filter, &report);
     nat::test(&filter, &report);
+    grants::test(&filter, &report);
     wire::test(&filter, &report);
     if filter.is_open() {
         report.add("docs_interop_md_says_the_same", table::write_or_compare(&report.passed()));

@@ -178,12 +178,11 @@ fn start_coati(lab: &Lab, pki: &Pki, role: Role) -> Outcome<Coati> {
     lab.write_secret("racoon/psk.txt", &keys)?;
     let conf = lab.write("racoon/racoon.conf", &conf)?;
     let setkey = lab.write("racoon/setkey.conf", &setkey)?;
-    let mut command = match role {
+    let command = match role {
         Role::Client => lab.on(Side::Ours, PROGRAM),
         Role::Gateway => with_accounts(lab)?,
     };
-    command.args(["run", "--racoon"]).arg(conf).arg("--setkey").arg(setkey);
-    Coati::start_as(lab, command, Front::Racoon)
+    Coati::launch_as(lab, command, Front::Racoon, [("--racoon", conf), ("--setkey", setkey)])
 }
 
 /// Our program on a machine whose only users are ann and bob.

@@ -6,6 +6,7 @@ mod quirks;
 mod road_clients;
 mod road_warriors;
 mod roundtrip;
+mod selection;
 mod tutorial;
 
 use coati::conf::diagnostic::{has_errors, render};
