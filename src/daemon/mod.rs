@@ -4,6 +4,7 @@
 //! the core's run loop: one input, drain every `poll_*`, next input.
 
 mod abilities;
+pub mod client_environment;
 pub mod clock;
 pub mod control;
 pub mod crypto_pool;
@@ -16,6 +17,7 @@ pub mod kernel_task;
 pub mod listener;
 pub mod load;
 pub mod log;
+pub mod login;
 pub mod network;
 pub mod operate;
 pub mod run;
