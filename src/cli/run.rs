@@ -2,12 +2,12 @@
 
 use std::process::ExitCode;
 
-use super::args::{KernelName, LogFormat, Run};
+use super::args::{LogFormat, Run};
 use super::fail;
-use crate::daemon::kernel_choice::KernelOptions;
 use crate::daemon::load::Front;
 use crate::daemon::log::Level;
 use crate::daemon::run::{Options, run};
+use crate::daemon::service::Service;
 
 pub(super) fn main(arguments: Run) -> ExitCode {
     match options(arguments).map(|options| run(&options)) {
@@ -24,13 +24,7 @@ fn options(arguments: Run) -> Result<Options, String> {
     let Run { racoon, setkey, ipsec_conf, isakmpd_dir, socket, kernel, tun, listen, port, natt_port, .. } =
         arguments;
     let LogFormat::Plain = arguments.log_format;
-    let kernel = match tun {
-        None => kernel.options()?,
-        Some(_) if matches!(kernel.kernel, KernelName::Auto | KernelName::Embedded) => {
-            KernelOptions::Embedded { tun }
-        }
-        Some(_) => return Err("--tun is for the embedded stack, which --kernel excludes".to_owned()),
-    };
+    let kernel = kernel.with_tun(tun)?;
     let front = match (racoon, ipsec_conf) {
         (_, Some(ipsec_conf)) => Front::OpenBsd { ipsec_conf, isakmpd_dir },
         (conf, None) => Front::Racoon { conf: conf.unwrap_or_default(), setkey },
@@ -41,5 +35,14 @@ fn options(arguments: Run) -> Result<Options, String> {
         _ => Level::Trace,
     };
     let natt_port = Some(natt_port).filter(|port| *port != 0);
-    Ok(Options { front, control: socket.control, kernel, listen, port, natt_port, level })
+    Ok(Options {
+        front,
+        control: socket.control,
+        kernel,
+        listen,
+        port,
+        natt_port,
+        level,
+        service: Service::default(),
+    })
 }

@@ -46,6 +46,9 @@ pub enum Input {
 /// Reads the configuration again, on a thread of its own.
 pub type Reload = Arc<dyn Fn() -> Result<Arc<Policy>, String> + Send + Sync>;
 
+/// Looks at every event. It must not wait.
+pub type Watcher = Box<dyn FnMut(&Event) + Send>;
+
 /// Everything a driver is made of.
 pub struct Parts {
     /// The core.
@@ -70,6 +73,8 @@ pub struct Parts {
     pub orders: mpsc::Receiver<Order>,
     /// How to read the configuration again.
     pub reload: Reload,
+    /// Who looks at events.
+    pub watchers: Vec<Watcher>,
 }
 
 /// Drives one endpoint until it has drained.
@@ -170,8 +175,17 @@ impl Driver {
     }
 
     fn on_signal(&mut self, number: i32) {
+        if number == libc::SIGHUP {
+            // Whoever has moved the log away says so by this signal.
+            self.parts.logger.reopen();
+        }
         self.parts.logger.notice(&Notice::Signal(number));
-        if number == libc::SIGHUP { self.reload(None) } else { self.shut_down() }
+        match number {
+            libc::SIGHUP => self.reload(None),
+            // Only not to be ended by it.
+            libc::SIGUSR1 => {}
+            _ => self.shut_down(),
+        }
     }
 
     /// Begins to end; asked a second time, ends at once.
@@ -290,6 +304,7 @@ impl Driver {
             while let Some(event) = parts.endpoint.poll_event() {
                 idle = false;
                 parts.logger.event(now.mono, &event);
+                parts.watchers.iter_mut().for_each(|watch| watch(&event));
                 self.drained |= matches!(event, Event::Drained);
             }
             if idle {

@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use super::clock::Clock;
 use super::control::Order;
 use super::crypto_pool::{CryptoPool, Deliver};
-use super::driver::{Driver, Input, Parts, Reload};
+use super::driver::{Driver, Input, Parts, Reload, Watcher};
 use super::kernel_task::KernelTask;
 use super::listener::{EspSink, Listener};
 use super::log::Logger;
@@ -43,6 +43,8 @@ pub struct Setup {
     pub clock: Clock,
     /// How to read the configuration again.
     pub reload: Reload,
+    /// Who looks at events.
+    pub watchers: Vec<Watcher>,
 }
 
 impl fmt::Debug for Setup {
@@ -99,6 +101,7 @@ impl Gateway {
             inbox: inbox.clone(),
             orders,
             reload: setup.reload,
+            watchers: setup.watchers,
         });
         Ok(Self { inbox, orders: order_sender, driver })
     }

@@ -2,11 +2,13 @@
 
 #![deny(unsafe_op_in_unsafe_fn, clippy::undocumented_unsafe_blocks)]
 
+pub mod detach;
 pub mod interfaces;
 pub mod ipsec_socket;
 mod message;
 #[cfg(target_os = "linux")]
 pub mod netlink;
+pub mod paths;
 pub mod pfkey;
 pub mod raw;
 mod readiness;

@@ -361,10 +361,12 @@ fn refused(peer: std::net::IpAddr, first: String, why: Vec<String>) -> Vec<Line>
     std::iter::once(first).chain(why).map(|text| Line::about(peer, Level::Error, text)).collect()
 }
 
+#[track_caller]
 fn info(text: String) -> Vec<Line> {
     vec![Line::new(Level::Info, text)]
 }
 
+#[track_caller]
 fn debug(text: String) -> Vec<Line> {
     vec![Line::new(Level::Debug, text)]
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
-use super::format::format;
+use super::format::{stamp, words};
 use super::{Dialect, Level, Line, Logger, Notice, render, render_notice};
 use crate::crypto::secret::Secret;
 use crate::crypto::x509::Weakness;
@@ -117,7 +117,7 @@ fn written(dialect: Dialect, event: &Event, level: Level) -> Vec<String> {
     render(dialect, event)
         .iter()
         .filter(|line| line.level <= level)
-        .map(|line| format(dialect, &TimeZone::UTC, since_epoch, "Exch", line))
+        .map(|line| stamp(dialect, &TimeZone::UTC, since_epoch) + &words(dialect, "Exch", line, false))
         .collect()
 }
 

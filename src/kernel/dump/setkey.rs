@@ -285,7 +285,7 @@ const fn state(state: SaState) -> &'static str {
     }
 }
 
-const fn cipher_name(algorithm: CipherAlgorithm) -> &'static str {
+pub(super) const fn cipher_name(algorithm: CipherAlgorithm) -> &'static str {
     match algorithm {
         CipherAlgorithm::Des => "des-cbc",
         CipherAlgorithm::TripleDes => "3des-cbc",
@@ -299,7 +299,7 @@ const fn cipher_name(algorithm: CipherAlgorithm) -> &'static str {
     }
 }
 
-const fn auth_name(hash: HashAlgorithm, flavour: Flavour) -> &'static str {
+pub(super) const fn auth_name(hash: HashAlgorithm, flavour: Flavour) -> &'static str {
     match (hash, flavour) {
         (HashAlgorithm::Md5, _) => "hmac-md5",
         (HashAlgorithm::Sha1, _) => "hmac-sha1",

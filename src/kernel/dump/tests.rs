@@ -233,3 +233,21 @@ fn dates_are_those_of_the_calendar() {
     assert_eq!(created(-1, 0), "Dec 31 23:59:59 1969");
     assert_eq!(created(4_107_542_400, 0), "Mar  1 00:00:00 2100");
 }
+
+#[test]
+fn an_sa_can_be_made_again() {
+    let mut entry = recorded();
+    let keys = "-E aes-cbc 0xa3054b4fe1e5d47465b488049edf5952 \
+                -A hmac-sha256 0xfa3d0cab692ba2f4d5698d9c0932c80e84508a08f7098fa7694f0d30bba28812;";
+    assert_eq!(
+        add_command(&entry.sa, false).expose(),
+        &format!("add 10.99.0.1 10.99.0.2 esp 0xb23c2f9c -m tunnel -r 4 -lh 1200 -ls 960 {keys}")
+    );
+    entry.sa.encapsulation = Some(UdpEncapsulation { local_port: 4500, remote_port: 61000, original: None });
+    (entry.sa.reqid, entry.sa.mode, entry.sa.soft, entry.sa.hard) =
+        (7, Mode::Transport, Lifetime::default(), Lifetime::default());
+    assert_eq!(
+        add_command(&entry.sa, true).expose(),
+        &format!("add 10.99.0.1[61000] 10.99.0.2[4500] esp-udp 0xb23c2f9c -m transport -r 4 -u 7 {keys}")
+    );
+}
