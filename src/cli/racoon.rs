@@ -98,8 +98,10 @@ pub(super) fn main(arguments: &[OsString]) -> ExitCode {
     match Arguments::try_parse_from(name.chain(arguments.iter().cloned())) {
         Ok(arguments) => start(arguments),
         Err(error) => {
-            // Where nobody listens, nobody misses it. racoon's status is 1 for its usage, asked for or not.
-            let _ = error.print();
+            let text = error.to_string();
+            // racoon's status is 1 for its usage, asked for or not.
+            let usage = if text.contains(USAGE) { String::new() } else { format!("\nUsage: {USAGE}\n") };
+            eprint!("{text}{usage}");
             ExitCode::FAILURE
         }
     }

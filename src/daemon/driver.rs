@@ -196,6 +196,7 @@ impl Driver {
             return;
         }
         self.ending = Some(now.mono + DRAIN);
+        self.parts.logger.ending();
         if let Err(refused) = self.parts.endpoint.handle_command(now, Command::Shutdown) {
             tracing::debug!(why = explain(&refused), "shutdown refused");
         }

@@ -18,7 +18,6 @@ use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, JoinSet};
 
 use super::log::{Level, Line, Logger};
-use crate::ike::error::Why;
 use crate::ike::event::{Event, Phase1Event, Phase1Id, Phase1Ref};
 
 pub use environment::{Variable, environment};
@@ -101,19 +100,19 @@ impl Hooks {
                 self.up.insert(about.id, variables.clone());
                 self.order(about, Occasion::Phase1Up, variables);
             }
-            Phase1Event::Failed(why) => self.ended(about, *why == Why::PeerDead),
-            Phase1Event::Expired | Phase1Event::Deleted { .. } => self.ended(about, false),
+            Phase1Event::PeerDead => {
+                if let Some(variables) = self.up.get(&about.id) {
+                    self.order(about, Occasion::Phase1Dead, variables.clone());
+                }
+            }
+            Phase1Event::Failed(_) | Phase1Event::Expired | Phase1Event::Deleted { .. } => {
+                // What has never been up is not down either: a stranger's attempt that fails runs no program.
+                if let Some(variables) = self.up.remove(&about.id) {
+                    self.order(about, Occasion::Phase1Down, variables);
+                }
+            }
             _ => {}
         }
-    }
-
-    /// What has never been up is not down either: a stranger's attempt that fails runs no program.
-    fn ended(&mut self, about: &Phase1Ref, is_dead: bool) {
-        let Some(variables) = self.up.remove(&about.id) else { return };
-        if is_dead {
-            self.order(about, Occasion::Phase1Dead, variables.clone());
-        }
-        self.order(about, Occasion::Phase1Down, variables);
     }
 
     fn order(&self, about: &Phase1Ref, occasion: Occasion, variables: Vec<Variable>) {

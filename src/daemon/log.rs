@@ -116,6 +116,13 @@ impl Line {
     }
 }
 
+impl Line {
+    /// The same for fewer eyes.
+    fn at_least(self, level: Level) -> Self {
+        Self { level: self.level.max(level), ..self }
+    }
+}
+
 /// An event in the words of `dialect`: no line, one, or several.
 pub fn render(dialect: Dialect, event: &Event) -> Vec<Line> {
     match dialect {

@@ -4,9 +4,9 @@
 //! living one without looking at process numbers, which another program may have by now.
 
 use std::fmt;
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Read, Seek, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// Others may read which process it is.
@@ -71,6 +71,8 @@ impl PidFile {
     /// # Errors
     /// The disk is full, or broken.
     pub fn write(&mut self) -> io::Result<()> {
+        // Whatever umask there is, and whatever the dead daemon's file was.
+        self.file.set_permissions(Permissions::from_mode(MODE))?;
         self.file.set_len(0)?;
         self.file.rewind()?;
         writeln!(self.file, "{}", std::process::id())?;

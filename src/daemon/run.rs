@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -169,7 +169,9 @@ async fn serve(options: &Options, logger: &Logger, hosting: Hosting) -> Result<(
             (kernel, None, None)
         }
     };
-    let control = match service.control(&options.control, &loaded.settings) {
+    let socket = service.control(&options.control, &loaded.settings);
+    let journal = kernel_choice::journal_path(socket.as_ref().unwrap_or(&options.control));
+    let control = match socket {
         Some(path) => Some(ControlServer::bind(&path).map_err(|e| Fatal::Control(path, e))?),
         None => None,
     };
@@ -180,7 +182,7 @@ async fn serve(options: &Options, logger: &Logger, hosting: Hosting) -> Result<(
         listener.prepare_for_kernel(logger);
     }
     let kernel_task = if kernel.is_system {
-        keep_track(kernel.kernel, (options, &loaded.policy), clock, logger).await
+        keep_track(kernel.kernel, (&journal, &loaded.policy), clock, logger).await
     } else {
         KernelTask::new(kernel.kernel, None)
     };
@@ -233,12 +235,11 @@ fn begin(mut pid_file: Option<PidFile>, ready: Option<Ready>) -> io::Result<Opti
 /// policies that were there before us stay.
 async fn keep_track(
     kernel: Box<dyn Kernel>,
-    (options, policy): (&Options, &Policy),
+    (path, policy): (&Path, &Policy),
     clock: Clock,
     logger: &Logger,
 ) -> KernelTask {
-    let path = kernel_choice::journal_path(&options.control);
-    let (journal, left) = match Journal::open(&path) {
+    let (journal, left) = match Journal::open(path) {
         Ok((journal, left)) => (Some(journal), left),
         Err(error) => {
             let line = format!(

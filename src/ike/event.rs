@@ -184,6 +184,8 @@ pub enum Phase1Event {
         /// Pairs dropped.
         phase2: usize,
     },
+    /// Probes of the peer were not answered. All its SAs go now, and this one at last, as [`Failed`](Self::Failed).
+    PeerDead,
     /// A new phase 1 is begun to replace this one.
     Rekeying,
     /// Its lifetime has passed.

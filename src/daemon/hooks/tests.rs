@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::*;
 use crate::conf::{NoFiles, racoon};
 use crate::daemon::log::{Dialect, Sink};
+use crate::ike::error::Why;
 use crate::ike::event::Role;
 use crate::ike::policy::{Identity, Phase1Policy};
 use crate::sadb::AddressPair;
@@ -102,9 +103,10 @@ async fn a_program_gets_racoons_variables_and_nothing_else() {
 #[tokio::test]
 async fn a_dead_peer_is_dead_and_down_and_a_stranger_is_nothing() {
     let scene = Scene::new("#!/bin/sh\necho \"$1\" >> \"${0%/*}/out\"\n");
-    let dead = scene.event(1, 2, Phase1Event::Failed(Why::PeerDead));
+    let (dead, gone) = (Phase1Event::PeerDead, Phase1Event::Failed(Why::PeerDead));
+    let (dead, gone) = (scene.event(1, 2, dead), scene.event(1, 2, gone));
     let stranger = scene.event(2, 3, Phase1Event::Failed(Why::NoProposalChosen));
-    scene.play(LONG, &[scene.up(1, 2), stranger, dead.clone(), dead]).await;
+    scene.play(LONG, &[scene.up(1, 2), stranger, dead, gone.clone(), gone]).await;
     assert_eq!(scene.written(), "phase1_up\nphase1_dead\nphase1_down\n");
 }
 

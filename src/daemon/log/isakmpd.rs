@@ -139,6 +139,7 @@ fn phase1_debug(about: &Phase1Ref, what: &Phase1Event) -> String {
                 "INITIAL-CONTACT from {peer}: {phase1} ISAKMP SAs and {phase2} pairs of IPsec SAs dropped"
             )
         }
+        Phase1Event::PeerDead => format!("dpd_event: {peer} ({name}) does not answer"),
         Phase1Event::Rekeying => format!("sa_soft_expire: phase 1 with {peer} is replaced"),
         Phase1Event::Expired => format!("sa_hard_expire: phase 1 with {peer} ({name})"),
         Phase1Event::Deleted { .. } => format!("sa_delete: phase 1 with {peer} ({name})"),

@@ -32,6 +32,8 @@ pub(super) struct Limiter {
     per_peer: HashMap<IpAddr, u32>,
     muted: HashSet<Phase1Id>,
     suppressed: u64,
+    /// Since when each of the lines that every packet may cause is quiet.
+    told: HashMap<String, Instant>,
 }
 
 impl Limiter {
@@ -58,6 +60,18 @@ impl Limiter {
         }
         let verdict = if self.muted.contains(&about.id) { Verdict::Muted } else { Verdict::Full };
         (verdict, report)
+    }
+
+    /// Whether this line was told in the last period. For what every packet of a host behind us may cause.
+    pub(super) fn is_repeated(&mut self, now: Instant, text: &str) -> bool {
+        self.told.retain(|_, since| now.saturating_since(*since) < PERIOD);
+        if self.told.contains_key(text) {
+            return true;
+        }
+        if self.told.len() < REMEMBERED {
+            self.told.insert(text.to_owned(), now);
+        }
+        false
     }
 
     fn admit(&mut self, peer: IpAddr) -> bool {

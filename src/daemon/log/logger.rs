@@ -14,7 +14,7 @@ use super::limit::{Limiter, Verdict};
 use super::target::{self, Entry, Target};
 use super::{Dialect, Level, Line, Notice, render, render_notice};
 use crate::daemon::clock;
-use crate::ike::event::Event;
+use crate::ike::event::{Event, Phase1Event, Phase2Event};
 use crate::time::Instant;
 
 /// Takes finished lines.
@@ -36,6 +36,7 @@ pub struct Logger {
 struct Shared {
     level: AtomicU8,
     with_origin: AtomicBool,
+    is_ending: AtomicBool,
     state: Mutex<State>,
 }
 
@@ -70,6 +71,7 @@ impl Logger {
         let shared = Shared {
             level: AtomicU8::new(level as u8),
             with_origin: AtomicBool::new(false),
+            is_ending: AtomicBool::new(false),
             state: Mutex::default(),
         };
         Self { dialect, zone: TimeZone::system(), target, shared: Arc::new(shared) }
@@ -110,14 +112,35 @@ impl Logger {
             self.write(&Line::new(Level::Info, format!("{count} negotiations of strangers were not logged")));
         }
         for line in render(self.dialect, event) {
+            let is_once = match line.level {
+                Level::Warning => line.text.starts_with("weak "),
+                // What can be sent again by anybody who has seen it.
+                level => level == Level::Notice,
+            };
             match verdict {
-                Verdict::Full if line.level == Level::Warning && line.text.starts_with("weak ") => {
-                    self.warn_once(&line);
-                }
+                Verdict::Full if is_once => self.warn_once(&line),
+                Verdict::Full if self.is_quiet(now, event, &line) => self.write(&line.at_least(Level::Debug)),
                 Verdict::Full => self.write(&line),
-                Verdict::Muted => self.write(&Line { level: line.level.max(Level::Debug), ..line }),
+                Verdict::Muted => self.write(&line.at_least(Level::Debug)),
             }
         }
+    }
+
+    /// What nobody needs to hear: how all SAs go when the daemon ends, and again what every packet may cause.
+    fn is_quiet(&self, now: Instant, event: &Event, line: &Line) -> bool {
+        match event {
+            Event::Phase1(_, Phase1Event::Deleted { by_peer: false })
+            | Event::Phase2(_, Phase2Event::Deleted { by_peer: false, .. }) => {
+                self.shared.is_ending.load(Ordering::Relaxed)
+            }
+            Event::CannotConnect { .. } => self.state().limiter.is_repeated(now, &line.text),
+            _ => false,
+        }
+    }
+
+    /// From now on all SAs are taken down.
+    pub fn ending(&self) {
+        self.shared.is_ending.store(true, Ordering::Relaxed);
     }
 
     /// Logs something of the daemon's own.

@@ -7,6 +7,6 @@
 
 mod faults;
 mod life;
-mod model;
-mod server;
-mod world;
+pub(crate) mod model;
+pub(crate) mod server;
+pub(crate) mod world;

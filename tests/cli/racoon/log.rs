@@ -1,0 +1,1 @@
+//! The whole log of what two daemons do together.
