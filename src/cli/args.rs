@@ -74,9 +74,10 @@ pub(super) enum Verb {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
     },
-    /// racoonctl's own command line (not built yet)
-    #[command(disable_help_flag = true, hide = true)]
+    /// Ask and command the running daemon in racoon's words, as racoonctl does
+    #[command(disable_help_flag = true)]
     Racoonctl {
+        /// [-dl] [-s SOCKET] COMMAND ...
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
     },
@@ -110,8 +111,9 @@ pub(super) struct Run {
     /// Where ca, certs and private are
     #[arg(long, value_name = "DIR", default_value = "/etc/isakmpd")]
     pub(super) isakmpd_dir: PathBuf,
-    #[command(flatten)]
-    pub(super) socket: Socket,
+    /// The control socket [default: what racoon.conf says, else /var/run/coati.sock]
+    #[arg(long, value_name = "PATH")]
+    pub(super) control: Option<PathBuf>,
     #[command(flatten)]
     pub(super) kernel: KernelArguments,
     /// Use the embedded stack, with a TUN device of this name [default: chosen by the system]

@@ -48,7 +48,7 @@ pub(super) fn rest<E: std::fmt::Display>(who: &str, response: Result<Response, E
             ExitCode::SUCCESS
         }
         Ok(Response::Error { message }) => fail(who, message),
-        Ok(Response::Status { .. }) => fail(who, "the daemon answered something else"),
+        Ok(_) => fail(who, "the daemon answered something else"),
         Err(error) => fail(who, error),
     }
 }

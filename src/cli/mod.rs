@@ -9,6 +9,7 @@ mod demo;
 mod dumps;
 mod personality;
 mod racoon;
+mod racoonctl;
 mod run;
 mod setkey;
 

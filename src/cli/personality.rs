@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use super::{dumps, fail, racoon, setkey};
+use super::{dumps, fail, racoon, racoonctl, setkey};
 
 /// The names.
 const NAMES: [&str; 5] = ["racoon", "racoonctl", "setkey", "isakmpd", "ipsecctl"];
@@ -19,7 +19,7 @@ pub(super) fn run(name: &str, arguments: &[OsString]) -> ExitCode {
         "setkey" => setkey::main(arguments),
         "ipsecctl" => dumps::ipsecctl(arguments),
         "racoon" => racoon::main(arguments),
-        "isakmpd" => fail(name, "not built yet: run `coati run --ipsec-conf FILE --isakmpd-dir DIR` instead"),
-        _ => fail(name, "not built yet: `coati status`, `connect`, `disconnect` and `reload` do the same"),
+        "racoonctl" => racoonctl::main(arguments),
+        _ => fail(name, "not built yet: run `coati run --ipsec-conf FILE --isakmpd-dir DIR` instead"),
     }
 }

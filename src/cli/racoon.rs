@@ -15,6 +15,7 @@ use nix::unistd::geteuid;
 
 use super::args::KernelArguments;
 use super::{fail, print};
+use crate::daemon::control::RACOON_PATH;
 use crate::daemon::load::Front;
 use crate::daemon::log::target::{Facility, LogFile, Several, Stderr, Syslog, Target};
 use crate::daemon::log::{Dialect, Level, Logger, Notice, render_notice, render_refusal};
@@ -153,14 +154,14 @@ fn options(arguments: Arguments) -> Result<Options, String> {
     };
     let service = Service {
         obeys_files: true,
-        control_is_given: arguments.control.is_some(),
         pid_file: Some(PathBuf::from(paths::VAR_RUN).join(paths::RACOON_PID)),
         louder: arguments.debug.saturating_add(u8::from(arguments.verbose && arguments.debug > 0)),
         family,
     };
     Ok(Options {
         front: Front::Racoon { conf: arguments.conf, setkey: arguments.setkey },
-        control: arguments.control.unwrap_or_else(|| paths::RACOON_SOCKET.into()),
+        control: arguments.control,
+        default_control: RACOON_PATH,
         kernel: arguments.kernel.with_tun(arguments.tun)?,
         listen: Vec::new(),
         port: arguments.port,
@@ -172,7 +173,7 @@ fn options(arguments: Arguments) -> Result<Options, String> {
 
 /// A daemon is in another folder than whoever has started it.
 fn absolute(mut options: Options, mut log: Option<PathBuf>) -> io::Result<(Options, Option<PathBuf>)> {
-    let mut names = vec![&mut options.control];
+    let mut names: Vec<&mut PathBuf> = options.control.iter_mut().collect();
     if let Front::Racoon { conf, setkey } = &mut options.front {
         names.push(conf);
         names.extend(setkey);

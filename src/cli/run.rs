@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use super::args::{LogFormat, Run};
 use super::fail;
+use crate::daemon::control::DEFAULT_PATH;
 use crate::daemon::load::Front;
 use crate::daemon::log::Level;
 use crate::daemon::run::{Options, run};
@@ -21,8 +22,9 @@ pub(super) fn main(arguments: Run) -> ExitCode {
 }
 
 fn options(arguments: Run) -> Result<Options, String> {
-    let Run { racoon, setkey, ipsec_conf, isakmpd_dir, socket, kernel, tun, listen, port, natt_port, .. } =
-        arguments;
+    let Run {
+        racoon, setkey, ipsec_conf, isakmpd_dir, control, kernel, tun, listen, port, natt_port, ..
+    } = arguments;
     let LogFormat::Plain = arguments.log_format;
     let kernel = kernel.with_tun(tun)?;
     let front = match (racoon, ipsec_conf) {
@@ -37,7 +39,8 @@ fn options(arguments: Run) -> Result<Options, String> {
     let natt_port = Some(natt_port).filter(|port| *port != 0);
     Ok(Options {
         front,
-        control: socket.control,
+        control,
+        default_control: DEFAULT_PATH,
         kernel,
         listen,
         port,

@@ -13,7 +13,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use super::abilities;
 use super::clock::Clock;
-use super::control::ControlServer;
+use super::control::{ControlServer, PlaceError, SocketPlace};
 use super::driver::{Input, Reload};
 use super::gateway::{Gateway, Setup};
 use super::journal::{Held, Journal, Place};
@@ -43,8 +43,10 @@ const LAST_ANSWERS: Duration = Duration::from_secs(1);
 pub struct Options {
     /// The files.
     pub front: Front,
-    /// The control socket.
-    pub control: PathBuf,
+    /// The control socket; `None` for the one that the files name.
+    pub control: Option<PathBuf>,
+    /// Where it is when they name none.
+    pub default_control: &'static str,
     /// Which kernel holds the SAs.
     pub kernel: KernelOptions,
     /// Addresses to listen on; none listens on those of the files, or on all.
@@ -72,6 +74,8 @@ pub enum Fatal {
     Kernel(String),
     /// The control socket cannot be made.
     Control(PathBuf, io::Error),
+    /// Nor can it be said whose it is to be.
+    ControlOwner(PlaceError),
     /// Something else of the system.
     System(io::Error),
 }
@@ -90,6 +94,7 @@ impl fmt::Display for Fatal {
                     path.display()
                 )
             }
+            Self::ControlOwner(error) => error.fmt(f),
             Self::System(error) => error.fmt(f),
         }
     }
@@ -169,12 +174,11 @@ async fn serve(options: &Options, logger: &Logger, hosting: Hosting) -> Result<(
             (kernel, None, None)
         }
     };
-    let socket = service.control(&options.control, &loaded.settings);
-    let journal = kernel_choice::journal_path(socket.as_ref().unwrap_or(&options.control));
-    let control = match socket {
-        Some(path) => Some(ControlServer::bind(&path).map_err(|e| Fatal::Control(path, e))?),
-        None => None,
-    };
+    let place = control_place(options, &loaded.settings)?;
+    let bound = place
+        .as_ref()
+        .map(|place| ControlServer::bind(place).map_err(|error| Fatal::Control(place.path.clone(), error)));
+    let control = bound.transpose()?;
     for (address, fd, natt) in listener.sockets() {
         logger.notice(&Notice::Listening { address, fd, natt });
     }
@@ -182,6 +186,8 @@ async fn serve(options: &Options, logger: &Logger, hosting: Hosting) -> Result<(
         listener.prepare_for_kernel(logger);
     }
     let kernel_task = if kernel.is_system {
+        let path = place.as_ref().map_or_else(|| Path::new(options.default_control), |place| &place.path);
+        let journal = kernel_choice::journal_path(path);
         keep_track(kernel.kernel, (&journal, &loaded.policy), clock, logger).await
     } else {
         KernelTask::new(kernel.kernel, None)
@@ -207,13 +213,17 @@ async fn serve(options: &Options, logger: &Logger, hosting: Hosting) -> Result<(
     if let Some(signals) = signals {
         tokio::spawn(forward(signals, gateway.inbox));
     }
-    let orders = gateway.orders;
-    let serving = control.map(|control| tokio::spawn(control.serve(orders)));
-    gateway.driver.run().await;
+    let Gateway { orders, events, driver, .. } = gateway;
+    let serving = tokio::spawn(async move {
+        match control {
+            Some(control) => control.serve(orders, events).await,
+            // Nobody asks.
+            None => orders.closed().await,
+        }
+    });
+    driver.run().await;
     // With the driver's end of the channel gone the server ends too, and takes its socket away.
-    if let Some(serving) = serving {
-        let _ = tokio::time::timeout(LAST_ANSWERS, serving).await;
-    }
+    let _ = tokio::time::timeout(LAST_ANSWERS, serving).await;
     hooks.finish(service::LAST_HOOKS).await;
     logger.notice(&Notice::Stopped);
     drop(pid_file);
@@ -323,6 +333,14 @@ fn load(front: &Front, logger: &Logger, peer_port: Option<u16>) -> Result<Loaded
         logger.line(Level::Warning, line.as_str());
     }
     Ok(loaded)
+}
+
+/// Where the control socket is to be: as told on the command line, else as told in the files.
+fn control_place(options: &Options, settings: &Settings) -> Result<Option<SocketPlace>, Fatal> {
+    match &options.control {
+        Some(path) => Ok(Some(SocketPlace::private(path))),
+        None => SocketPlace::of(&settings.control, options.default_control).map_err(Fatal::ControlOwner),
+    }
 }
 
 /// Where to listen: as told on the command line, else as told in the files, else on every address.

@@ -1,7 +1,7 @@
 //! What a daemon that stands in for another one has to do beside its work: obey what the files say of the daemon itself,
 //! keep a pid file, write down SAs, run programs.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::backup::Backup;
@@ -11,7 +11,6 @@ use super::listener::{BindError, Binding, Listener};
 use super::log::{Level, Logger};
 use super::pidfile::{PidFile, PidFileError};
 use super::settings::Settings;
-use crate::conf::racoon::AdminSocket;
 
 /// How long a program may run.
 const HOOK_TIMEOUT: Duration = Duration::from_secs(30);
@@ -30,10 +29,8 @@ pub enum Family {
 /// What the command line says of it. The default is a program that obeys nothing but its own command line.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Service {
-    /// What the files say of the log's level and of the control socket counts.
+    /// What the files say of the log's level counts.
     pub obeys_files: bool,
-    /// The control socket was named on the command line, which counts more.
-    pub control_is_given: bool,
     /// The pid file, where the files name none; `None` keeps none.
     pub pid_file: Option<PathBuf>,
     /// By how many levels more is logged than the files say.
@@ -43,16 +40,6 @@ pub struct Service {
 }
 
 impl Service {
-    /// The control socket: `given` on the command line, or what the files say; `None` for none.
-    pub fn control(&self, given: &Path, settings: &Settings) -> Option<PathBuf> {
-        match &settings.control {
-            _ if !self.obeys_files || self.control_is_given => Some(given.to_owned()),
-            AdminSocket::Default => Some(given.to_owned()),
-            AdminSocket::Disabled => None,
-            AdminSocket::At { path, .. } => Some(PathBuf::from(path)),
-        }
-    }
-
     /// Sets what can be changed while the daemon runs.
     pub fn apply(&self, settings: &Settings, logger: &Logger) {
         if let Some(level) = settings.level.filter(|_| self.obeys_files) {

@@ -15,4 +15,5 @@ mod readiness;
 pub mod route;
 #[cfg(target_os = "openbsd")]
 mod sysctl;
+pub mod tty;
 pub mod udp;

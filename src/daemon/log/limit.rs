@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
+use crate::ike::error::Why;
 use crate::ike::event::{Event, Phase1Event, Phase1Id, Role};
 use crate::time::Instant;
 
@@ -32,8 +33,6 @@ pub(super) struct Limiter {
     per_peer: HashMap<IpAddr, u32>,
     muted: HashSet<Phase1Id>,
     suppressed: u64,
-    /// Since when each of the lines that every packet may cause is quiet.
-    told: HashMap<String, Instant>,
 }
 
 impl Limiter {
@@ -55,23 +54,16 @@ impl Limiter {
             Phase1Event::Established { .. } => {
                 self.muted.remove(&about.id);
             }
+            // Told without a beginning.
+            Phase1Event::Failed(Why::ExchangeNotAllowed { .. }) => {
+                let is_quiet = !self.admit(about.addresses.remote.ip());
+                return (if is_quiet { Verdict::Muted } else { Verdict::Full }, report);
+            }
             Phase1Event::Failed(_) if self.muted.remove(&about.id) => return (Verdict::Muted, report),
             _ => {}
         }
         let verdict = if self.muted.contains(&about.id) { Verdict::Muted } else { Verdict::Full };
         (verdict, report)
-    }
-
-    /// Whether this line was told in the last period. For what every packet of a host behind us may cause.
-    pub(super) fn is_repeated(&mut self, now: Instant, text: &str) -> bool {
-        self.told.retain(|_, since| now.saturating_since(*since) < PERIOD);
-        if self.told.contains_key(text) {
-            return true;
-        }
-        if self.told.len() < REMEMBERED {
-            self.told.insert(text.to_owned(), now);
-        }
-        false
     }
 
     fn admit(&mut self, peer: IpAddr) -> bool {

@@ -119,23 +119,21 @@ impl Logger {
             };
             match verdict {
                 Verdict::Full if is_once => self.warn_once(&line),
-                Verdict::Full if self.is_quiet(now, event, &line) => self.write(&line.at_least(Level::Debug)),
+                Verdict::Full if self.is_quiet(event) => self.write(&line.at_least(Level::Debug)),
                 Verdict::Full => self.write(&line),
                 Verdict::Muted => self.write(&line.at_least(Level::Debug)),
             }
         }
     }
 
-    /// What nobody needs to hear: how all SAs go when the daemon ends, and again what every packet may cause.
-    fn is_quiet(&self, now: Instant, event: &Event, line: &Line) -> bool {
-        match event {
+    /// How all SAs go when the daemon ends is for those who look closer.
+    fn is_quiet(&self, event: &Event) -> bool {
+        let is_end = matches!(
+            event,
             Event::Phase1(_, Phase1Event::Deleted { by_peer: false })
-            | Event::Phase2(_, Phase2Event::Deleted { by_peer: false, .. }) => {
-                self.shared.is_ending.load(Ordering::Relaxed)
-            }
-            Event::CannotConnect { .. } => self.state().limiter.is_repeated(now, &line.text),
-            _ => false,
-        }
+                | Event::Phase2(_, Phase2Event::Deleted { by_peer: false, .. })
+        );
+        is_end && self.shared.is_ending.load(Ordering::Relaxed)
     }
 
     /// From now on all SAs are taken down.

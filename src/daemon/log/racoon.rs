@@ -19,12 +19,15 @@ pub(super) fn render(event: &Event) -> Vec<Line> {
         Event::Queued { remote, .. } => {
             info(format!("IPsec-SA request for {remote} queued due to no phase1 found."))
         }
-        Event::CannotConnect { selector, remote, why } => {
+        Event::CannotConnect { selector, protocol, local, remote, why } => {
             let text = format!("{} cannot be negotiated with {remote}: {why}", explain::traffic(selector));
             match why {
                 Why::NoPolicy => {
                     let known = format!("no configuration found for {remote}.");
                     vec![Line::new(Level::Error, known), Line::new(Level::Error, text)]
+                }
+                Why::Phase1TimedOut | Why::Phase1Failed => {
+                    vec![failures::no_phase1(*protocol, *local, *remote), Line::new(Level::Error, text)]
                 }
                 why => vec![Line::new(level(why), text)],
             }
@@ -253,6 +256,17 @@ fn phase2(about: &Phase2Ref, what: &Phase2Event) -> Vec<Line> {
         Phase2Event::ResponderLifetime { seconds } => {
             info(format!("received RESPONDER-LIFETIME: {seconds} seconds"))
         }
+        Phase2Event::OwnLifetime { ours, theirs } => {
+            vec![Line::new(Level::Notice, format!("use own lifetime: my:{ours} peer:{theirs}"))]
+        }
+        Phase2Event::PolicyWanted => info(format!(
+            "no policy found, try to generate the policy : {}",
+            failures::policy_index(&about.selector)
+        )),
+        Phase2Event::PolicyUpdated => {
+            info(format!("Update the generated policy : {}", failures::policy_index(&about.selector)))
+        }
+        Phase2Event::PolicyDeleted => info("deleting a generated policy.".to_owned()),
         Phase2Event::Established(pair) => [&pair.inbound.0, &pair.outbound.0]
             .into_iter()
             .flat_map(|sa| info(established(sa, addresses)))

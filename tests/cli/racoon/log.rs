@@ -1,12 +1,16 @@
 //! The whole log of what two daemons do together.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 
-use coati::kernel::pfkey::MessageType;
+use coati::conf::setkey::ast::Command;
+use coati::conf::{NoFiles, setkey};
 use nix::sys::signal::Signal;
 
 use super::super::pfkey::world::{Side, may_open_port_500};
-use super::world::{Conf, Files, Foreground};
+use super::world::{Conf, Files, Foreground, until};
 
 /// Both sides of a tunnel. B begins first, so that A finds it.
 struct Pair {
@@ -38,9 +42,9 @@ impl Pair {
     fn end(self) -> [String; 2] {
         let [first, second] = self.daemons;
         self.a.stop();
-        first.terminate();
+        assert!(first.wait().success());
         self.b.stop();
-        second.terminate();
+        assert!(second.wait().success());
         [&self.a, &self.b].map(masked)
     }
 }
@@ -107,8 +111,32 @@ const END: &str = "INFO: caught signal 15\nINFO: racoon process N shutdown\n";
 
 fn assert_log(log: &str, between: &str) {
     let start = START.replace("VERSION", env!("CARGO_PKG_VERSION"));
-    assert_eq!(log, format!("{start}{between}{END}"));
+    assert_eq!(log, [&*start, between, END].concat());
 }
+
+/// Phase 1 as A says it, up to where both are up.
+const CALLED: &str = "\
+INFO: IPsec-SA request for PEER queued due to no phase1 found.
+INFO: initiate new phase 1 negotiation: US[500]<=>PEER[500]
+INFO: begin Identity Protection mode.
+INFO: received Vendor ID: DPD
+INFO: ISAKMP-SA established US[500]-PEER[500] spi:COOKIES
+[PEER] INFO: received INITIAL-CONTACT
+";
+/// And as B says it.
+const ANSWERED: &str = "\
+INFO: respond new phase 1 negotiation: US[500]<=>PEER[500]
+INFO: begin Identity Protection mode.
+INFO: received Vendor ID: DPD
+INFO: ISAKMP-SA established US[500]-PEER[500] spi:COOKIES
+[PEER] INFO: received INITIAL-CONTACT
+";
+
+/// What A says when there is no phase 1 at last.
+const NEVER_BEGUN: &str = "\
+[PEER] ERROR: phase2 negotiation failed due to time up waiting for phase1. ESP PEER->US \n\
+ERROR: 192.168.1.0/24 to 192.168.2.0/24 cannot be negotiated with PEER: the ISAKMP SA it needs could not be negotiated
+";
 
 #[test]
 fn a_tunnel_from_its_first_packet_to_the_end() {
@@ -117,7 +145,220 @@ fn a_tunnel_from_its_first_packet_to_the_end() {
     pair.acquire();
     pair.a.wait_for_count("log", "IPsec-SA established", 2);
     pair.b.wait_for_count("log", "IPsec-SA established", 2);
+    // The soft lifetime of what A sends with has passed.
+    pair.a.kernel.say(|model| model.expire(model.outbound().expect("an SA"), false));
+    pair.a.wait_for_count("log", "purged IPsec-SA", 2);
+    pair.b.wait_for_count("log", "purged IPsec-SA", 2);
     let [a, b] = pair.end();
-    assert_log(&a, "A");
-    assert_log(&b, "B");
+    let in_a = "\
+INFO: initiate new phase 2 negotiation: US[500]<=>PEER[500]
+INFO: IPsec-SA established: ESP/Tunnel PEER[500]->US[500] spi=SPI1(HEX)
+INFO: IPsec-SA established: ESP/Tunnel US[500]->PEER[500] spi=SPI2(HEX)
+INFO: IPsec-SA expired: ESP/Tunnel PEER[500]->US[500] spi=SPI1(HEX)
+INFO: initiate new phase 2 negotiation: US[500]<=>PEER[500]
+INFO: IPsec-SA established: ESP/Tunnel PEER[500]->US[500] spi=SPI3(HEX)
+INFO: IPsec-SA established: ESP/Tunnel US[500]->PEER[500] spi=SPI4(HEX)
+INFO: purged IPsec-SA spi=SPI1.
+INFO: purged IPsec-SA spi=SPI2.
+";
+    assert_log(&a, &[CALLED, in_a].concat());
+    let in_b = "\
+INFO: respond new phase 2 negotiation: US[500]<=>PEER[500]
+INFO: IPsec-SA established: ESP/Tunnel PEER[500]->US[500] spi=SPI1(HEX)
+INFO: IPsec-SA established: ESP/Tunnel US[500]->PEER[500] spi=SPI2(HEX)
+INFO: respond new phase 2 negotiation: US[500]<=>PEER[500]
+INFO: IPsec-SA established: ESP/Tunnel PEER[500]->US[500] spi=SPI3(HEX)
+INFO: IPsec-SA established: ESP/Tunnel US[500]->PEER[500] spi=SPI4(HEX)
+INFO: purged IPsec-SA spi=SPI1.
+INFO: purged IPsec-SA spi=SPI2.
+INFO: purged IPsec-SA proto_id=ESP spi=SPI4.
+INFO: ISAKMP-SA expired US[500]-PEER[500] spi:COOKIES
+INFO: ISAKMP-SA deleted US[500]-PEER[500] spi:COOKIES
+";
+    assert_log(&b, &[ANSWERED, in_b].concat());
+}
+
+#[test]
+fn a_phase_1_that_does_not_fit() {
+    let other = "encryption_algorithm aes; hash_algorithm sha1; authentication_method pre_shared_key; \
+                 dh_group modp1024;";
+    let (a, b) = (quick(Conf::default()), quick(Conf { proposal: other, ..Conf::default() }));
+    let Some(pair) = Pair::start(51, &a, &b) else { return };
+    pair.acquire();
+    pair.a.wait_for("log", "cannot be negotiated");
+    let [a, b] = pair.end();
+    let in_a = "\
+INFO: IPsec-SA request for PEER queued due to no phase1 found.
+INFO: initiate new phase 1 negotiation: US[500]<=>PEER[500]
+INFO: begin Identity Protection mode.
+[PEER] ERROR: notification NO-PROPOSAL-CHOSEN received in informational exchange.
+[PEER] ERROR: we offered 1 of 1: aes-128/sha2-256/psk/modp2048, 28800 s (DIR/racoon.conf:12:2)
+[PEER] ERROR: the refusal is not authenticated: it may not come from PEER, so it is only a hint and nothing is \
+given up for it
+[PEER] ERROR: compare these lines with the configuration of PEER; the peer's own log says which attribute it does \
+not allow
+ERROR: phase1 negotiation failed due to time up. COOKIE:NONE
+[PEER] ERROR: no usable answer after 1 transmissions; what came last: the peer answered NO-PROPOSAL-CHOSEN
+";
+    assert_log(&a, &[in_a, NEVER_BEGUN].concat());
+    let in_b = "\
+WARNING: weak algorithms are allowed for peer PEER: sha1 (DIR/racoon.conf:12:39), modp1024 (DIR/racoon.conf:12:98)
+INFO: respond new phase 1 negotiation: US[500]<=>PEER[500]
+INFO: begin Identity Protection mode.
+ERROR: no suitable proposal found.
+[PEER] ERROR: failed to get valid proposal.
+[PEER] ERROR: peer offers HASH_ALGORITHM SHA2-256 in transform 1, allowed: hash_algorithm sha1 (DIR/racoon.conf:12:39)
+[PEER] ERROR: peer offers GROUP_DESCRIPTION modp2048 in transform 1, allowed: dh_group modp1024 (DIR/racoon.conf:12:98)
+[PEER] ERROR: peer offered 1 of 1: AES-CBC-128/SHA2-256/pre-shared key/modp2048, 28800 s
+[PEER] ERROR: allowed here 1 of 1: aes-128/sha1/psk/modp1024, 28800 s (DIR/racoon.conf:12:2)
+[PEER] ERROR: failed to pre-process ph1 packet (side: 1, status 1).
+[PEER] ERROR: phase1 negotiation failed.
+";
+    assert_log(&b, in_b);
+}
+
+#[test]
+fn a_phase_2_that_does_not_fit() {
+    let other = "pfs_group 14; encryption_algorithm aes 128; authentication_algorithm hmac_sha1;";
+    let (a, b) = (quick(Conf::default()), quick(Conf { sainfo: other, ..Conf::default() }));
+    let Some(pair) = Pair::start(52, &a, &b) else { return };
+    pair.acquire();
+    pair.a.wait_for("log", "no IPsec-SA for");
+    let [a, b] = pair.end();
+    let in_a = "\
+INFO: initiate new phase 2 negotiation: US[500]<=>PEER[500]
+[PEER] ERROR: notification NO-PROPOSAL-CHOSEN received in informational exchange.
+[PEER] ERROR: the peer refuses 192.168.1.0/24 to 192.168.2.0/24
+[PEER] ERROR: we offered 1 of 1: esp aes-128/hmac-sha2-256, no pfs, 28800 s (DIR/racoon.conf:15:23)
+[PEER] ERROR: compare these lines with the configuration of PEER; the peer's own log says which attribute it does \
+not allow
+[PEER] ERROR: no IPsec-SA for 192.168.1.0/24 to 192.168.2.0/24: the peer answered NO-PROPOSAL-CHOSEN
+";
+    assert_log(&a, &[CALLED, in_a].concat());
+    let in_b = "\
+INFO: respond new phase 2 negotiation: US[500]<=>PEER[500]
+WARNING: authtype mismatched: my:hmac-sha peer:hmac-sha256
+ERROR: pfs group mismatched: my:14 peer:0
+ERROR: not matched
+ERROR: no suitable policy found.
+[PEER] ERROR: no proposal chosen.
+[PEER] ERROR: peer offers AUTHENTICATION_ALGORITHM HMAC-SHA2-256 in transform 1, allowed: authentication_algorithm \
+hmac_sha1, that is HMAC-SHA (DIR/racoon.conf:15:71)
+[PEER] ERROR: peer offers GROUP_DESCRIPTION none in transform 1, allowed: pfs_group 14, that is modp2048 \
+(DIR/racoon.conf:15:2)
+[PEER] ERROR: peer offered 1 of 1: ESP_AES-CBC-128/HMAC-SHA2-256 Tunnel, no pfs, 28800 s
+[PEER] ERROR: allowed here 1 of 1: esp aes-128/hmac-sha1, pfs modp2048, 28800 s (DIR/racoon.conf:15:37)
+[PEER] ERROR: failed to pre-process ph2 packet (side: 1, status: 1).
+[PEER] ERROR: no IPsec-SA for 192.168.2.0/24 to 192.168.1.0/24: no proposal was acceptable
+INFO: ISAKMP-SA expired US[500]-PEER[500] spi:COOKIES
+INFO: ISAKMP-SA deleted US[500]-PEER[500] spi:COOKIES
+";
+    assert_log(&b, &[ANSWERED, in_b].concat());
+}
+
+#[test]
+fn a_pre_shared_key_that_differs() {
+    let (a, b) = (quick(Conf::default()), quick(Conf { psk: "another", ..Conf::default() }));
+    let Some(pair) = Pair::start(53, &a, &b) else { return };
+    pair.acquire();
+    pair.a.wait_for("log", "cannot be negotiated");
+    pair.b.wait_for("log", "the pre-shared key differs");
+    let [a, b] = pair.end();
+    let in_a = "\
+INFO: IPsec-SA request for PEER queued due to no phase1 found.
+INFO: initiate new phase 1 negotiation: US[500]<=>PEER[500]
+INFO: begin Identity Protection mode.
+INFO: received Vendor ID: DPD
+ERROR: phase1 negotiation failed due to time up. COOKIES
+[PEER] ERROR: no usable answer after 1 transmissions; what came last: nothing: the pre-shared keys probably differ, \
+and a peer does not answer a wrong one
+";
+    assert_log(&a, &[in_a, NEVER_BEGUN].concat());
+    // It gives up too, some time or other.
+    let first = "\
+INFO: respond new phase 1 negotiation: US[500]<=>PEER[500]
+INFO: begin Identity Protection mode.
+INFO: received Vendor ID: DPD
+[PEER] ERROR: message 5 does not decrypt: the pre-shared key differs
+";
+    assert!(b.contains(first), "{b}");
+}
+
+#[test]
+fn nobody_answers() {
+    if !may_open_port_500() {
+        return;
+    }
+    let files = Files::new(54, Side::A, &quick(Conf::default()));
+    let daemon = files.start(&[]);
+    files.pid();
+    files.kernel.say(|model| model.acquire());
+    files.wait_for("log", "cannot be negotiated");
+    files.stop();
+    assert!(daemon.wait().success());
+    let first = "\
+INFO: IPsec-SA request for PEER queued due to no phase1 found.
+INFO: initiate new phase 1 negotiation: US[500]<=>PEER[500]
+INFO: begin Identity Protection mode.
+ERROR: phase1 negotiation failed due to time up. COOKIE:NONE
+[PEER] ERROR: no answer after 1 transmissions; is an IKE daemon running on PEER, and does UDP port 500 reach it?
+";
+    assert_log(&masked(&files), &[first, NEVER_BEGUN].concat());
+}
+
+/// A peer that is frozen is dead after five probes. Scripts are told, and SAs are in the file.
+#[test]
+fn a_peer_that_dies_and_what_is_run_and_written_meanwhile() {
+    let mut conf = Conf { remote: "dpd_delay 1;".to_owned(), ..Conf::default() };
+    let b = conf.clone();
+    let folder = tempfile::tempdir().unwrap();
+    let (script, sas) = (folder.path().join("hook"), folder.path().join("sas"));
+    std::fs::write(&script, "#!/bin/sh\necho \"$1 $LOCAL_ADDR $REMOTE_ID\" >> \"${0%/*}/out\"\n").unwrap();
+    std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o700)).unwrap();
+    conf.top = format!("path script \"{}\"; path backupsa \"{}\";", folder.path().display(), sas.display());
+    for event in ["phase1_up", "phase1_down", "phase1_dead"] {
+        conf.remote += &format!(" script \"hook\" {event};");
+    }
+    let Some(pair) = Pair::start(55, &conf, &b) else { return };
+    pair.acquire();
+    pair.a.wait_for_count("log", "IPsec-SA established", 2);
+    pair.b.signal(Signal::SIGSTOP);
+    pair.a.wait_for("log", "ISAKMP-SA deleted");
+    let (us, peer) = (pair.a.us(), pair.a.peer());
+    let told = || std::fs::read_to_string(folder.path().join("out")).unwrap_or_default();
+    let expected = ["phase1_up", "phase1_dead", "phase1_down"].map(|event| format!("{event} {us} {peer}\n"));
+    assert!(until(|| told() == expected.concat()), "{}", told());
+    pair.b.signal(Signal::SIGCONT);
+    let [a, _] = pair.end();
+    let (_, dead) = a.split_once("[PEER] INFO: DPD: ").unwrap_or_else(|| panic!("{a}"));
+    let expected = "\
+remote (ISAKMP-SA spi=COOKIES) seems to be dead.
+INFO: purging ISAKMP-SA spi=COOKIES.
+INFO: purged IPsec-SA spi=SPI1.
+INFO: purged IPsec-SA spi=SPI2.
+INFO: purged ISAKMP-SA spi=COOKIES.
+INFO: ISAKMP-SA deleted US[500]-PEER[500] spi:COOKIES
+";
+    assert!(dead.starts_with(expected), "{dead}");
+    check_backup(&sas, us, peer);
+}
+
+/// Commands for setkey, for nobody else's eyes.
+fn check_backup(path: &Path, us: IpAddr, peer: IpAddr) {
+    assert_eq!(std::fs::metadata(path).unwrap().permissions().mode() & 0o777, 0o600);
+    let text = std::fs::read_to_string(path).unwrap();
+    let (config, found) = setkey::load("sas", &text, &NoFiles);
+    let commands = config.unwrap_or_else(|| panic!("{found:?}\n{text}")).commands;
+    let ends = |command: &Command| match command {
+        Command::Add(sa) => (sa.name.src.value.to_string(), sa.name.dst.value.to_string()),
+        other => panic!("{other:?}"),
+    };
+    let all: Vec<_> = commands.iter().map(|command| ends(&command.value)).collect();
+    let (us, peer) = (us.to_string(), peer.to_string());
+    assert_eq!(all, [(peer.clone(), us.clone()), (us, peer)], "{text}");
+}
+
+/// Little patience, so that what fails does so soon.
+fn quick(conf: Conf) -> Conf {
+    Conf { top: "timer { counter 1; interval 1 sec; phase1 3 sec; phase2 3 sec; }".to_owned(), ..conf }
 }

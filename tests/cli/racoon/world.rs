@@ -181,13 +181,6 @@ impl Foreground {
         self.0.wait().unwrap()
     }
 
-    /// It is asked to end, and ends well.
-    pub(crate) fn terminate(mut self) {
-        let pid = Pid::from_raw(i32::try_from(self.0.id()).unwrap());
-        kill(pid, Signal::SIGTERM).unwrap();
-        assert!(self.0.wait().unwrap().success());
-    }
-
     pub(crate) fn kill(mut self) {
         self.0.kill().unwrap();
         self.0.wait().unwrap();

@@ -4,6 +4,7 @@ mod fuzz_corpus;
 mod goldens;
 mod quirks;
 mod roundtrip;
+mod selection;
 mod tutorial;
 
 use coati::conf::diagnostic::{has_errors, render};

@@ -8,7 +8,7 @@ use crate::daemon::log::explain::{self, printable};
 use crate::daemon::log::{Level, Line};
 use crate::ike::error::{Severity, Why};
 use crate::ike::event::{Phase1Ref, Phase2Ref, Role};
-use crate::sadb::{AddressPair, SaId, Selector};
+use crate::sadb::{AddressPair, Protocol, SaId, Selector};
 use crate::wire::registry::IdType;
 
 /// What ends every refusal of a message of phase 1 by the responder.
@@ -31,9 +31,18 @@ pub(super) fn phase1(about: &Phase1Ref, why: &Why) -> Vec<Line> {
             vec![Line::new(Level::Error, first), error(&printable(&second))]
         }
         Why::PeerDead => dead(about),
+        Why::ExchangeNotAllowed { got, .. } => {
+            let mode = super::mode_name(got.number());
+            vec![
+                error(&format!("exchange {mode} not allowed in any applicable rmconf.")),
+                error(&why.to_string()),
+            ]
+        }
         Why::Verify(found) => {
             vec![error(certificate(found)), error(&printable(&found.to_string())), failed()]
         }
+        // What does not fit was told when it was refused.
+        Why::NoProposalChosen => vec![failed()],
         Why::NoPreSharedKey => vec![
             error(&format!("couldn't find the pskey for {peer}.")),
             error(&printable(&why.to_string())),
@@ -91,15 +100,16 @@ pub(super) fn phase2(about: &Phase2Ref, why: &Why) -> Vec<Line> {
     let refused = (about.role == Role::Responder).then(|| about_peer(PH2_REFUSED));
     let mut lines = match why {
         Why::Phase1TimedOut | Why::TimedOut { .. } => timed_out(about, why),
-        Why::NoPhase2Policy(_) => {
+        Why::NoPhase2Policy(_) | Why::NotInGroup(_) => {
             [vec![own("failed to get sainfo.".to_owned())], Vec::from_iter(refused)].concat()
         }
         Why::NoConnection { selector, .. } => {
-            let mut lines = vec![own(format!("no policy found: {}", inbound(selector)))];
+            let mut lines = vec![own(format!("no policy found: {}", policy_index(selector)))];
             lines.push(about_peer("failed to get proposal for responder."));
             lines.extend(refused);
             lines
         }
+        Why::NoProposalChosen | Why::PeerNotified(_) => Vec::new(),
         Why::IdentitiesChanged => vec![about_peer("mismatched IDci was returned.")],
         Why::Kernel(error) => vec![own(format!("pfkey UPDATE failed: {error}"))],
         why => {
@@ -118,10 +128,7 @@ fn timed_out(about: &Phase2Ref, why: &Why) -> Vec<Line> {
     let AddressPair { local, remote } = about.phase1.addresses;
     let (us, peer) = (local.ip(), remote.ip());
     if *why == Why::Phase1TimedOut {
-        let protocol = protocol(about.encapsulation.protocol);
-        let first =
-            format!("phase2 negotiation failed due to time up waiting for phase1. {protocol} {peer}->{us} ");
-        return vec![Line::about(peer, Level::Error, first)];
+        return vec![no_phase1(about.encapsulation.protocol, us, peer)];
     }
     let exchange = format!("{}:{}", about.phase1.cookies, about.message_id);
     vec![
@@ -130,9 +137,16 @@ fn timed_out(about: &Phase2Ref, why: &Why) -> Vec<Line> {
     ]
 }
 
+/// A quick mode that has never begun.
+pub(super) fn no_phase1(wanted: Protocol, us: IpAddr, peer: IpAddr) -> Line {
+    let what = protocol(wanted);
+    let first = format!("phase2 negotiation failed due to time up waiting for phase1. {what} {peer}->{us} ");
+    Line::about(peer, Level::Error, first)
+}
+
 /// A policy's packets as racoon names them, those that come in:
 /// `192.168.2.0/24[0] 192.168.1.0/24[0] proto=any dir=in`.
-fn inbound(selector: &Selector) -> String {
+pub(super) fn policy_index(selector: &Selector) -> String {
     let side = |prefix: crate::sadb::Prefix, port: u16| {
         format!("{}/{}[{port}]", prefix.address(), prefix.prefix_len())
     };
@@ -141,6 +155,7 @@ fn inbound(selector: &Selector) -> String {
         1 => "icmp".to_owned(),
         6 => "tcp".to_owned(),
         17 => "udp".to_owned(),
+        58 => "icmp6".to_owned(),
         number => number.to_string(),
     };
     let (from, to) = (side(selector.remote, selector.remote_port), side(selector.local, selector.local_port));
