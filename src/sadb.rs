@@ -1,18 +1,24 @@
 //! The vocabulary in which the core and a kernel speak: SAs, selectors, lifetimes, requests, answers. Neutral of any
 //! operating system; the words are RFC 2367's.
 
+mod manual;
 mod policy;
 mod request;
+mod shown;
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU64;
 use std::time::Duration;
 
+pub use manual::{AuthName, CipherName, ManualSa, ManualUdp, SaFlags, SaKind, SaNames};
 pub use policy::{Direction, FlowAction, FlowPolicy, Level, SadbIdentity, SecurityRule};
 pub use request::{
     AcquireId, Capabilities, DumpKind, KernelError, KernelEvent, KernelNotice, PolicyEntry, Reply, Request,
     RequestId, SaState, SadbEntry,
+};
+pub use shown::{
+    ShownAction, ShownLifetime, ShownPackets, ShownPolicy, ShownRule, ShownSa, ShownWay, Wanted,
 };
 
 use crate::crypto::alg::{CipherAlgorithm, HashAlgorithm};

@@ -116,12 +116,6 @@ fn start(arguments: Arguments) -> ExitCode {
     if arguments.local_test || arguments.other_test {
         return fail(NAME, "-Z and -y are for testing racoon itself; there is nothing like them here");
     }
-    if arguments.restore {
-        return fail(
-            NAME,
-            "-B is not implemented yet: `setkey -f` reads the file that `path backupsa` names",
-        );
-    }
     // A kernel behind a Unix socket is whose the socket is.
     if !geteuid().is_root() && arguments.kernel.pfkey.is_none() && !arguments.dump {
         return fail(NAME, "must be root to invoke this program.");
@@ -157,6 +151,7 @@ fn options(arguments: Arguments) -> Result<Options, String> {
         pid_file: Some(PathBuf::from(paths::VAR_RUN).join(paths::RACOON_PID)),
         louder: arguments.debug.saturating_add(u8::from(arguments.verbose && arguments.debug > 0)),
         family,
+        restore: arguments.restore,
     };
     Ok(Options {
         front: Front::Racoon { conf: arguments.conf, setkey: arguments.setkey },

@@ -23,6 +23,7 @@ pub mod operate;
 pub mod pidfile;
 pub mod run;
 pub mod service;
+pub mod setkey;
 pub mod settings;
 pub mod signal;
 pub mod status;

@@ -12,6 +12,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use super::abilities;
+use super::backup;
 use super::clock::Clock;
 use super::control::{ControlServer, PlaceError, SocketPlace};
 use super::driver::{Input, Reload};
@@ -185,17 +186,20 @@ async fn serve(options: &Options, logger: &Logger, hosting: Hosting) -> Result<(
     if kernel.is_system {
         listener.prepare_for_kernel(logger);
     }
-    let kernel_task = if kernel.is_system {
+    let mut kernel_task = if kernel.is_system {
         let path = place.as_ref().map_or_else(|| Path::new(options.default_control), |place| &place.path);
         let journal = kernel_choice::journal_path(path);
         keep_track(kernel.kernel, (&journal, &loaded.policy), clock, logger).await
     } else {
         KernelTask::new(kernel.kernel, None)
     };
+    if let Some(path) = loaded.settings.backup_sa.as_ref().filter(|_| service.restore) {
+        backup::restore(path, &mut kernel_task, clock, logger).await;
+    }
     let abilities = kernel_task.capabilities();
     weak::warn(&loaded.policy, logger);
     abilities::restrict(&mut loaded.policy, &abilities, logger);
-    let (watchers, hooks) = service::watchers(&loaded.settings, logger);
+    let (watchers, hooks) = service::watchers(&loaded.settings, abilities.name, logger);
     let gateway = Gateway::new(Setup {
         policy: loaded.policy,
         kernel: kernel_task,

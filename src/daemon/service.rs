@@ -37,6 +37,8 @@ pub struct Service {
     pub louder: u8,
     /// Listen on addresses of this family only.
     pub family: Option<Family>,
+    /// Install the SAs that an earlier life has written down.
+    pub restore: bool,
 }
 
 impl Service {
@@ -103,11 +105,11 @@ pub fn listen(bindings: &[Binding], settings: &Settings, logger: &Logger) -> Res
 }
 
 /// Whoever looks at events, and the task behind them. To be called in the context of a runtime.
-pub fn watchers(settings: &Settings, logger: &Logger) -> (Vec<Watcher>, Running) {
+pub fn watchers(settings: &Settings, kernel: &str, logger: &Logger) -> (Vec<Watcher>, Running) {
     let (mut hooks, running) = hooks::start(logger, HOOK_TIMEOUT);
     let mut watchers: Vec<Watcher> = vec![Box::new(move |event| hooks.event(event))];
     if let Some(path) = &settings.backup_sa {
-        match Backup::new(path, logger) {
+        match Backup::new(path, kernel, logger) {
             Ok(backup) => watchers.push(Box::new(move |event| backup.event(event))),
             Err(error) => {
                 let text = format!("SAs are not written to {}: {error}", path.display());

@@ -1,10 +1,7 @@
 //! The texts in which setkey and ipsecctl show SAs and policies. Pure: what a kernel dumped goes in, text comes out.
 
-mod add;
 pub mod ipsecctl;
 pub mod setkey;
-
-pub use add::add_command;
 
 use crate::sadb::{Direction, FlowPolicy, Prefix};
 

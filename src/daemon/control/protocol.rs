@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
+use super::concealed::Concealed;
 use super::event::EventReport;
 use super::operand::{Family, IpsecProtocol, Password, Traffic};
 use crate::daemon::status::{Report, TimerReport};
@@ -103,6 +104,33 @@ pub enum Request {
     Reload,
     /// Delete everything and end.
     Shutdown,
+    /// The name of the kernel that holds the SAs, as [`Text`](Response::Text): `userspace` is the embedded stack.
+    Kernel,
+    /// Do to the embedded stack what one command of setkey says (`add ...`, `spdadd ...`, without names to be looked
+    /// up). Where SAs are in the system's kernel this is refused: setkey speaks with that itself.
+    Setkey {
+        /// The command with its semicolon.
+        command: Concealed,
+        /// How what it shows is shown.
+        #[serde(default)]
+        look: Look,
+    },
+}
+
+/// How setkey shows SAs and policies.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Debug, Default)]
+#[serde(rename_all = "lowercase", deny_unknown_fields, default)]
+pub struct Look {
+    /// As ipsec-tools does, not as FreeBSD's own setkey.
+    pub tools: bool,
+    /// Also SAs that have ended (`-a`).
+    pub dead: bool,
+    /// With ports (`-p`).
+    pub ports: bool,
+    /// One line an SA (`-l`).
+    pub short: bool,
+    /// Only policies of that scope, as FreeBSD numbers them (`-g`, `-t`).
+    pub scope: Option<u8>,
 }
 
 /// Which database.

@@ -8,11 +8,12 @@ use tokio::sync::oneshot;
 use super::{Driver, Input};
 use crate::conf::Network;
 use crate::daemon::control::{
-    DumpForm, DumpWhat, Family, IpsecProtocol, Order, Password, Request, Response, Traffic,
+    Concealed, DumpForm, DumpWhat, Family, IpsecProtocol, Look, Order, Password, Request, Response, Traffic,
 };
 use crate::daemon::dump;
 use crate::daemon::log::Notice;
 use crate::daemon::network::HostNetwork;
+use crate::daemon::setkey;
 use crate::daemon::status::{Report, TimerReport};
 use crate::ike::endpoint::{Call, Command, Refused};
 use crate::ike::policy::{Login, Policy};
@@ -23,6 +24,8 @@ impl Driver {
         let response = match request {
             Request::Status => return self.report(reply),
             Request::Dump { what, form, keys } => return self.dump(what, form, keys, reply),
+            Request::Setkey { command, look } => return self.setkey(&command, look, reply),
+            Request::Kernel => Response::Text { text: self.parts.kernel_name.to_owned() },
             Request::Sas { protocol } => return self.sas(protocol, reply),
             Request::Reload => return self.reload(Some(reply)),
             Request::Schedule => self.schedule(),
@@ -164,9 +167,26 @@ impl Driver {
         });
     }
 
+    /// Does what a command of setkey says.
+    fn setkey(&mut self, command: &Concealed, look: Look, reply: oneshot::Sender<Response>) {
+        let requests = match setkey::requests(self.parts.kernel_name, command.expose()) {
+            Ok(requests) => requests,
+            Err(why) => return drop(reply.send(Response::error(why))),
+        };
+        let waiting: Vec<_> = requests.into_iter().map(|request| self.submit_own(request)).collect();
+        let options = dump::options_for(self.parts.clock.now().wall, look);
+        tokio::spawn(async move {
+            let _ = reply.send(setkey::response(waiting, look, &options).await);
+        });
+    }
+
     fn ask_kernel(&mut self, kind: DumpKind) -> dump::Waiting {
+        self.submit_own(crate::sadb::Request::Dump(kind))
+    }
+
+    fn submit_own(&mut self, request: crate::sadb::Request) -> dump::Waiting {
         let now = self.parts.clock.now().mono;
-        let id = self.parts.kernel.submit_own(now, crate::sadb::Request::Dump(kind));
+        let id = self.parts.kernel.submit_own(now, request);
         let (sender, receiver) = oneshot::channel();
         self.dumps.insert(id, sender);
         receiver

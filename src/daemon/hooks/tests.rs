@@ -11,7 +11,7 @@ use crate::conf::{NoFiles, racoon};
 use crate::daemon::log::{Dialect, Sink};
 use crate::ike::error::Why;
 use crate::ike::event::Role;
-use crate::ike::policy::{Identity, Phase1Policy};
+use crate::ike::policy::{Identity, Phase1Exchange, Phase1Policy};
 use crate::sadb::AddressPair;
 use crate::wire::header::{Cookie, CookiePair};
 
@@ -55,6 +55,7 @@ impl Scene {
             addresses: AddressPair { local: "10.99.0.1:500".parse().unwrap(), remote },
             cookies: CookiePair { i: Cookie([1; 8]), r: Cookie([2; 8]) },
             role: Role::Initiator,
+            exchange: Phase1Exchange::Main,
         };
         Event::Phase1(about, what)
     }
@@ -176,7 +177,8 @@ async fn no_descriptor_of_ours_is_inherited() {
     // As the daemon has them: a socket of each kind, and files.
     let scene = Scene::new("#!/bin/sh\n/bin/ls -l /proc/$$/fd > \"${0%/*}/out\"\n");
     let path = scene.folder.path().join("control");
-    let _control = crate::daemon::control::ControlServer::bind(&path).unwrap();
+    let place = crate::daemon::control::SocketPlace::private(&path);
+    let _control = crate::daemon::control::ControlServer::bind(&place).unwrap();
     let _udp = crate::sys::udp::UdpSocket::bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let _file = crate::daemon::pidfile::PidFile::claim(&scene.folder.path().join("pid")).unwrap();
     scene.play(LONG, &[scene.up(1, 2)]).await;

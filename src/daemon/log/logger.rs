@@ -115,7 +115,8 @@ impl Logger {
             let is_once = match line.level {
                 Level::Warning => line.text.starts_with("weak "),
                 // What can be sent again by anybody who has seen it.
-                level => level == Level::Notice,
+                Level::Notice => line.text.starts_with("the packet is retransmitted"),
+                _ => false,
             };
             match verdict {
                 Verdict::Full if is_once => self.warn_once(&line),

@@ -199,9 +199,12 @@ fn racoon_says_what_it_grants() {
 2026-11-23 08:35:09: INFO: Update the generated policy : 192.168.2.0/24[0] 192.168.1.0/24[80] proto=tcp dir=in
 2026-11-23 08:35:09: NOTIFY: use own lifetime: my:3600 peer:28800
 2026-11-23 08:35:09: INFO: deleting a generated policy.
-2026-11-23 08:35:09: [10.99.0.2] ERROR: no policy found: 192.168.2.0/24[0] 192.168.1.0/24[0] proto=any dir=in
+2026-11-23 08:35:09: ERROR: no policy found: 192.168.2.0/24[0] 192.168.1.0/24[0] proto=any dir=in
+2026-11-23 08:35:09: [10.99.0.2] ERROR: failed to get proposal for responder.
+2026-11-23 08:35:09: [10.99.0.2] ERROR: failed to pre-process ph2 packet (side: 1, status: 1).
 2026-11-23 08:35:09: [10.99.0.2] ERROR: no IPsec-SA for 192.168.1.0/24 to 192.168.2.0/24: the peer asks for 192.168.1.0/24[any] 192.168.2.0/24[any] any (ours, then its own), and no connection with it is configured
-2026-11-23 08:35:09: [10.99.0.2] ERROR: failed to get sainfo.
+2026-11-23 08:35:09: ERROR: failed to get sainfo.
+2026-11-23 08:35:09: [10.99.0.2] ERROR: failed to pre-process ph2 packet (side: 1, status: 1).
 2026-11-23 08:35:09: [10.99.0.2] ERROR: no IPsec-SA for 192.168.1.0/24 to 192.168.2.0/24: no phase 2 configuration is for 192.168.1.0/24[any] 192.168.2.0/24[any] any";
     assert_eq!(lines.join("\n"), expected);
 }

@@ -341,6 +341,14 @@ INFO: ISAKMP-SA deleted US[500]-PEER[500] spi:COOKIES
 ";
     assert!(dead.starts_with(expected), "{dead}");
     check_backup(&sas, us, peer);
+    // What is in the file is put back, by -B and into a kernel that has nothing.
+    let files = Files::new(55, Side::A, &conf);
+    let daemon = files.start(&["-B"]);
+    files.pid();
+    files.wait_for("log", &format!("INFO: 2 SAs installed from {}", sas.display()));
+    files.kernel.with_model(|model| assert_eq!(model.spis().len(), 2));
+    files.stop();
+    assert!(daemon.wait().success());
 }
 
 /// Commands for setkey, for nobody else's eyes.
