@@ -21,7 +21,7 @@ use std::time::Duration;
 
 pub use globals::{AdminSocket, Globals, ListenAddress, globals};
 
-use super::ast::{self, Block, Item, RacoonConfig, Remote, Sainfo, Setting};
+use super::ast::{self, Block, Item, RacoonConfig, Remote, Sainfo, Setting, Value};
 use crate::conf::diagnostic::{self, Diagnostic};
 use crate::conf::environment::Environment;
 use crate::conf::secrets;
@@ -177,6 +177,17 @@ impl<'a> Resolver<'a> {
         self.top_settings("path").into_iter().rfind(|s| s.word() == Some(kind))
     }
 
+    /// The program of a remote for an event, relative to `path script`.
+    fn script(&self, settings: &[Setting], event: &str) -> Option<PathBuf> {
+        let is_for = |setting: &&Setting| {
+            setting.name.value == "script"
+                && setting.args.iter().any(|a| matches!(a.value, Value::Word(w) if w == event))
+        };
+        let name = settings.iter().rev().find(is_for)?.text()?;
+        let folder = self.path("script").and_then(Setting::text).unwrap_or_default();
+        Some(Path::new(folder).join(name))
+    }
+
     /// A file name, relative to `path certificate`.
     fn in_certificate_folder(&self, name: &str) -> PathBuf {
         let folder = self.path("certificate").and_then(Setting::text).unwrap_or_default();
@@ -184,9 +195,6 @@ impl<'a> Resolver<'a> {
     }
 
     fn refuse_unserved(&mut self) {
-        if let Some(backup) = self.path("backupsa") {
-            self.not_implemented(backup);
-        }
         for setting in self.top_settings("complex_bundle").into_iter().filter(|s| !s.is_on()) {
             self.no_effect(setting, "bundles are not negotiated");
         }
@@ -197,7 +205,7 @@ impl<'a> Resolver<'a> {
         let listen = self.block("listen");
         let Some(setting) = ast::last(&listen, "adminsock") else { return };
         for arg in &setting.args {
-            if let ast::Value::Number(digits) = arg.value
+            if let Value::Number(digits) = arg.value
                 && globals::octal(digits).is_none()
             {
                 let message = format!("{digits:04} is no mode of a socket");
