@@ -1,5 +1,6 @@
 //! The endpoint: demultiplexing, queues, `handle_*` and `poll_*`. The only public type that mutates.
 
+mod access;
 mod commands;
 mod connections;
 mod datagrams;
@@ -10,6 +11,7 @@ mod quick;
 mod sas;
 mod snapshot;
 mod timeouts;
+mod transactions;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::fmt;
@@ -21,11 +23,12 @@ use connections::Pending;
 use snapshot::{Failure, Told};
 
 use super::context::{Context, JobOwner, Output};
-use super::event::{Event, Phase1Id};
-use super::login::{LoginId, LoginRequest, Verdict};
+use super::event::{Event, Phase1Id, Phase1Ref};
+use super::login::{LoginId, LoginRequest};
 use super::phase1::{HalfOpenTable, Phase1};
 use super::phase2::{Pair, PairId, Quick, QuickId};
 use super::policy::{Connection, Policy};
+use super::remote_access::Pool;
 use super::timer::Timer;
 use crate::crypto::CryptoProvider;
 use crate::crypto::job::{CryptoJob, CryptoResult};
@@ -131,8 +134,9 @@ const PHASE1_SPACING: Duration = Duration::from_secs(120);
 
 /// The core. One input, then drain every `poll_*`, then the next input:
 ///
-/// - `handle_datagram`, `handle_timeout`, `handle_kernel`, `handle_crypto`, `handle_command` take one input each;
-/// - `poll_transmit`, `poll_kernel`, `poll_crypto`, `poll_event` give what has to be done, oldest first;
+/// - `handle_datagram`, `handle_timeout`, `handle_kernel`, `handle_crypto`, `handle_login`, `handle_command` take one input
+///   each;
+/// - `poll_transmit`, `poll_kernel`, `poll_crypto`, `poll_login`, `poll_event` give what has to be done, oldest first;
 /// - `poll_timeout` says when `handle_timeout` is due at the latest.
 ///
 /// `Now.mono` must never go back. Two endpoints made with equal seeds, policies and inputs give equal outputs.
@@ -153,6 +157,8 @@ pub struct Endpoint {
     /// Outbound SPIs are the peer's choice: a map with a secret hash.
     by_sa: HashMap<SaId, PairId>,
     pending: Vec<Pending>,
+    /// The places that our clients have, each with the ISAKMP SA under which it was taken.
+    pool: Pool<Phase1Ref>,
     /// Traffic that policies of the kernel want protected, which an operator has loaded. Those of the configuration are
     /// looked at first.
     kernel_connections: Vec<Arc<Connection>>,
@@ -227,6 +233,7 @@ impl Endpoint {
             pairs: BTreeMap::new(),
             by_sa: HashMap::new(),
             pending: Vec::new(),
+            pool: Pool::default(),
             kernel_connections: Vec::new(),
             contacted: BTreeSet::new(),
             last_begun: BTreeMap::new(),
@@ -251,9 +258,6 @@ impl Endpoint {
             None => {}
         }
     }
-
-    /// Whether a user may in; a state that is gone ignores it.
-    pub fn handle_login(&mut self, _now: Now, _id: LoginId, _verdict: Verdict) {}
 
     /// The next datagram to send.
     pub fn poll_transmit(&mut self) -> Option<Transmit> {
@@ -299,6 +303,8 @@ impl Endpoint {
             && self.by_sa.is_empty()
             && self.core.out.request_owners.is_empty()
             && self.core.out.job_owners.is_empty()
+            && self.core.out.login_owners.is_empty()
+            && self.pool.is_empty()
     }
 
     fn install_flows(&mut self) {

@@ -12,7 +12,7 @@ mod transcript;
 
 use std::sync::Arc;
 
-pub(super) use established::{Established, notification};
+pub(super) use established::{Established, notification, open_hashed, seal_hashed};
 pub(super) use half_open::{Admission, HalfOpen, HalfOpenTable};
 pub(super) use transcript::Keys;
 
@@ -101,7 +101,7 @@ impl Common {
         (self.addresses, self.natt)
     }
 
-    fn header(&self, first: PayloadType) -> Header {
+    pub(super) fn header(&self, first: PayloadType) -> Header {
         Header {
             cookies: self.cookies,
             next_payload: first,
@@ -241,6 +241,11 @@ impl Phase1 {
             State::Established(sa) => Some(sa),
             _ => None,
         }
+    }
+
+    /// Whether it is an SA under which the peer may do everything that its policy allows.
+    pub(super) fn is_open(&self) -> bool {
+        self.established().is_some_and(|sa| sa.access.is_open())
     }
 
     /// The SA, when it is one, together with what every state knows.

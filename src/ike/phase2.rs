@@ -19,6 +19,7 @@ use super::exchange::{Exchange, Received};
 use super::phase1::Keys;
 use super::policy::{Connection, Identity, Padding, Phase2Policy};
 use super::proposal::phase2::Encapsulation;
+use super::remote_access::Session;
 use super::timer::Timer;
 use crate::crypto::job::{CryptoJob, CryptoResult};
 use crate::sadb::{
@@ -43,6 +44,8 @@ pub(super) struct Common {
     pub(super) id: QuickId,
     pub(super) phase1: Phase1Ref,
     pub(super) peer_id: Identity,
+    /// What the peer has been granted, as our client.
+    pub(super) session: Option<Arc<Session>>,
     pub(super) keys: Arc<Keys>,
     pub(super) route: (AddressPair, bool),
     pub(super) message_id: MessageId,

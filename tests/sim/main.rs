@@ -6,6 +6,7 @@ mod kernel;
 mod net;
 mod pair;
 mod policy;
+mod road_warrior;
 mod scenarios;
 mod seeds;
 mod states;

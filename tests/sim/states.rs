@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use coati::crypto::alg::Group;
 use coati::ike::event::{Event, Phase1Event, Phase2Event, Role};
-use coati::ike::policy::{NatTraversal, Start};
+use coati::ike::policy::{AuthMethod, NatTraversal, Start};
 
 use super::edges::certificates;
 use super::net::Weather;
 use super::pair::{Gateway, Pair};
 use super::policy::Side;
+use super::road_warrior::{called_by_the_gateway, inside};
 
 /// Phase, role, state, what it waits for, the states that follow.
 type Row = (u8, Role, &'static str, &'static str, &'static [&'static str]);
@@ -31,8 +32,8 @@ const TABLE: &[Row] = &[
     (1, Initiator, "Established", "phase 2, informational", &[]),
     (1, Responder, "AwaitPublic", "job: g^xr", &["AwaitShared"]),
     (1, Responder, "AwaitShared", "job: g^xy", &["ExpectAuth"]),
-    (1, Responder, "ExpectAuth", "message 5", &["AwaitVerify", "Established"]),
-    (1, Responder, "AwaitVerify", "job: check of SIG_I", &["AwaitSignature"]),
+    (1, Responder, "ExpectAuth", "message 5", &["AwaitSignature", "AwaitVerify", "Established"]),
+    (1, Responder, "AwaitVerify", "job: check of SIG_I", &["AwaitSignature", "Established"]),
     (1, Responder, "AwaitSignature", "job: SIG_R", &["Established"]),
     (1, Responder, "Established", "phase 2, informational", &[]),
     (2, Initiator, "AwaitSpi", "kernel: GETSPI", &["AwaitPublic", "ExpectReply"]),
@@ -79,6 +80,9 @@ fn scenarios() -> Vec<Gateway> {
     let mut gateways = Vec::new();
     let mut keep = |pair: Pair| gateways.extend([pair.a, pair.b]);
     keep(certificates());
+    // Only the gateway signs, whoever begins.
+    keep(inside(AuthMethod::HybridRsa));
+    keep(called_by_the_gateway(AuthMethod::HybridRsa));
     let weather = Weather {
         loss: 60,
         duplication: 80,

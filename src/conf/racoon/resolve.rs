@@ -7,6 +7,7 @@
 mod algorithms;
 mod credentials;
 mod globals;
+mod login;
 mod login_servers;
 mod mode_config;
 mod phase1;

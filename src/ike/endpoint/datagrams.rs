@@ -45,6 +45,11 @@ impl Before {
     }
 }
 
+/// Whether messages of an exchange are protected by an ISAKMP SA.
+fn is_under_sa(exchange: ExchangeType) -> bool {
+    [ExchangeType::QUICK_MODE, ExchangeType::INFORMATIONAL, ExchangeType::TRANSACTION].contains(&exchange)
+}
+
 impl Endpoint {
     /// A datagram arrived.
     pub fn handle_datagram(&mut self, now: Now, meta: DatagramMeta, bytes: &[u8]) {
@@ -80,10 +85,12 @@ impl Endpoint {
             Some(_) if r.is_zero() => Err(Why::Reflected.into()),
             Some(id) => self.known(now, id, meta, header, bytes),
             None if header.exchange != ExchangeType::IDENTITY_PROTECTION => {
-                let served =
-                    [ExchangeType::QUICK_MODE, ExchangeType::INFORMATIONAL].contains(&header.exchange);
-                Err(if served { Why::UnknownCookies } else { Why::UnexpectedExchange(header.exchange) }
-                    .into())
+                Err(if is_under_sa(header.exchange) {
+                    Why::UnknownCookies
+                } else {
+                    Why::UnexpectedExchange(header.exchange)
+                }
+                .into())
             }
             None if header.flags.is_encrypted() => Err(Why::UnknownCookies.into()),
             None if header.flags.0 != 0 => Err(Why::UnexpectedFlags(header.flags.0).into()),
@@ -147,7 +154,7 @@ impl Endpoint {
         bytes: &[u8],
     ) -> Result<(), Reject> {
         let half_open = self.half_open.get(&header.cookies, meta.remote.ip()).ok_or(Why::UnknownCookies)?;
-        let is_unproved = |p: &&Phase1| p.common.role == Role::Responder && p.established().is_none();
+        let is_unproved = |p: &&Phase1| p.common.role == Role::Responder && !p.is_open();
         if self.phase1_with(meta.remote.ip()).filter(is_unproved).count() >= MAX_UNPROVED_PER_ADDRESS {
             return Err(Why::HalfOpenLimit.into());
         }
@@ -184,26 +191,24 @@ impl Endpoint {
             ExchangeType::IDENTITY_PROTECTION if header.message_id == MessageId::PHASE1 => {
                 self.main_mode(now, id, received)
             }
-            ExchangeType::QUICK_MODE | ExchangeType::INFORMATIONAL if !header.flags.is_encrypted() => {
+            exchange if is_under_sa(exchange) && !header.flags.is_encrypted() => {
                 if header.exchange == ExchangeType::INFORMATIONAL {
                     return self.unauthenticated_information(meta, bytes);
                 }
                 Err(Why::Encryption { expected: true }.into())
             }
-            ExchangeType::QUICK_MODE | ExchangeType::INFORMATIONAL
-                if header.message_id == MessageId::PHASE1 =>
-            {
+            exchange if is_under_sa(exchange) && header.message_id == MessageId::PHASE1 => {
                 Err(Why::MessageIdReused.into())
             }
-            ExchangeType::QUICK_MODE | ExchangeType::INFORMATIONAL => {
+            exchange if is_under_sa(exchange) => {
                 let Some(phase1) = self.phase1.get(&id) else { return Err(Why::UnknownCookies.into()) };
                 if phase1.established().is_none() {
                     return self.too_early(id, received);
                 }
-                if header.exchange == ExchangeType::QUICK_MODE {
-                    self.quick_mode(now, id, received)
-                } else {
-                    self.information(now, id, received)
+                match exchange {
+                    ExchangeType::QUICK_MODE => self.quick_mode(now, id, received),
+                    ExchangeType::TRANSACTION => self.transaction(now, id, received),
+                    _ => self.information(now, id, received),
                 }
             }
             other => Err(Why::UnexpectedExchange(other).into()),
@@ -273,7 +278,6 @@ impl Endpoint {
         let held = phase1.take_held();
         self.phase1.insert(id, phase1);
         if established {
-            self.unproved.remove(&id);
             self.phase1_established(now, id);
         }
         for (meta, bytes) in held {

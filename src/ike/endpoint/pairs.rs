@@ -10,6 +10,7 @@ use crate::ike::event::{Phase2Event, Role};
 use crate::ike::informational;
 use crate::ike::phase2::{Pair, PairId, PairStage, State as QuickState};
 use crate::ike::policy::Start;
+use crate::ike::remote_access::Session;
 use crate::ike::timer::Timer;
 use crate::sadb::{Endpoints, Request, SaId};
 use crate::time::Now;
@@ -57,6 +58,7 @@ impl Endpoint {
             .values()
             .filter(move |p| p.id != id && p.selector == selector && p.outbound.dst == remote)
             .filter(move |p| p.peer_id.is_same(&pair.peer_id))
+            .filter(move |p| Session::is_same_user(p.session.as_ref(), pair.session.as_ref()))
     }
 
     /// Begins to send with a new pair, and has the old one go.
@@ -274,6 +276,7 @@ impl Endpoint {
         for sa in [pair.inbound, pair.outbound] {
             self.by_sa.remove(&sa);
         }
+        self.release_ports();
         Some(pair)
     }
 

@@ -155,6 +155,7 @@ impl Endpoint {
             id: QuickId(number),
             phase1: common.reference(),
             peer_id: sa.peer_id.clone(),
+            session: sa.session.clone(),
             keys: Arc::clone(&sa.keys),
             route: common.route(),
             message_id,

@@ -1,7 +1,7 @@
 //! Messages 5 and 6, which are alike: ID, then HASH or CERT and SIG, encrypted (RFC 2409 sections 5.1 and 5.4).
 
 use super::established::{self, Established};
-use super::transcript::{Keyed, Keys};
+use super::transcript::Keyed;
 use super::{Common, Next};
 use crate::crypto::job::CryptoJob;
 use crate::crypto::sign::SignatureMethod;
@@ -62,11 +62,11 @@ pub(super) enum Evidence {
 }
 
 impl AuthMethod {
-    /// The signature it makes.
+    /// The signature that is made with it.
     const fn signature(self) -> Option<SignatureMethod> {
         Some(match self {
-            Self::PreSharedKey => return None,
-            Self::RsaSignature => SignatureMethod::Rsa,
+            Self::PreSharedKey | Self::XauthPreSharedKey(_) => return None,
+            Self::RsaSignature | Self::XauthRsa(_) | Self::HybridRsa(_) => SignatureMethod::Rsa,
             Self::Ecdsa256 => SignatureMethod::Ecdsa256,
             Self::Ecdsa384 => SignatureMethod::Ecdsa384,
             Self::Ecdsa521 => SignatureMethod::Ecdsa521,
@@ -103,8 +103,8 @@ pub(super) fn examine(
     let identification = Identification::parse(id.body, id.offset)?;
     let identity = Identity::from_payload(&identification)?;
     let hash = keyed.hash_of(from, common, id.body);
-    let method = keyed.exchanged.negotiated.algorithms.auth;
-    let evidence = match method.signature() {
+    let method = keyed.method();
+    let evidence = match method.signature().filter(|_| method.peer_signs()) {
         None => {
             let got = chain.one(PayloadType::HASH)?.ok_or_else(garbled)?;
             let which = if from == Role::Initiator { "HASH_I" } else { "HASH_R" };
@@ -179,7 +179,7 @@ pub(super) fn prove(
 ) -> Result<(Vec<u8>, Ours), Why> {
     let id_b = common.my_identity().to_payload().emit();
     let hash = keyed.hash_of(me, common, &id_b);
-    if keyed.uses_pre_shared_key() {
+    if !keyed.method().we_sign() {
         return Ok((id_b, Ours::Hash(hash)));
     }
     let credential = common.policy.credential.as_ref().ok_or(Why::NoCredential)?;
@@ -196,7 +196,7 @@ pub(super) enum Proof {
 /// Builds and encrypts our message 5 or 6.
 pub(super) fn emit(
     me: Role,
-    keys: &Keys,
+    keyed: &Keyed,
     iv: &Iv,
     (id_b, proof): (&[u8], Proof),
     common: &Common,
@@ -211,16 +211,16 @@ pub(super) fn emit(
         Proof::Signature(signature) => {
             push_certificates(&mut chain, common);
             chain.push_raw(PayloadType::SIG, &signature);
-            if me == Role::Initiator {
-                push_certificate_requests(&mut chain, common);
-            }
         }
+    }
+    if me == Role::Initiator && keyed.method().peer_signs() {
+        push_certificate_requests(&mut chain, common);
     }
     if common.initial_contact {
         chain.push(&initial_contact(common));
     }
     let (first, payloads) = chain.finish();
-    keys.cipher.seal(iv, common.header(first), &payloads, common.policy.padding, ctx.random)
+    keyed.keys.cipher.seal(iv, common.header(first), &payloads, common.policy.padding, ctx.random)
 }
 
 fn push_certificates(chain: &mut ChainBuilder, common: &Common) {

@@ -3,6 +3,7 @@
 
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::login_servers::LoginServers;
@@ -47,8 +48,10 @@ pub struct ModeConfig {
     pub split_network: Option<SplitNetwork>,
     /// Domains that the name servers are for.
     pub split_dns: Vec<String>,
-    /// The text to show; read when it is sent.
+    /// The file with the text to show.
     pub banner: Option<PathBuf>,
+    /// What that file said when the configuration was read.
+    pub banner_text: Option<Arc<str>>,
     /// The group that clients should use for perfect forward secrecy.
     pub pfs_group: Option<Group>,
     /// Whether clients may keep the password.
@@ -141,6 +144,7 @@ impl Default for ModeConfig {
             split_network: None,
             split_dns: Vec::new(),
             banner: Some(PathBuf::from("/etc/motd")),
+            banner_text: None,
             pfs_group: None,
             save_password: false,
             throttle: Duration::from_secs(1),

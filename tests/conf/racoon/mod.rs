@@ -2,8 +2,9 @@
 
 mod fuzz_corpus;
 mod goldens;
+mod mode_cfg;
 mod quirks;
-mod road_warriors;
+mod road_warrior;
 mod roundtrip;
 mod tutorial;
 

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Resolver, algorithms};
@@ -11,6 +12,9 @@ use crate::ike::policy::{
     Accounting, AddressSource, AuthSource, GroupSource, LoginServers, ModeConfig, SplitNetwork,
 };
 use crate::sadb::Prefix;
+
+/// As much of a banner as racoon sends, in octets.
+const MAX_BANNER: usize = 500;
 
 impl Resolver<'_> {
     /// What is handed out; `None` where there is neither a `mode_cfg` nor a remote that logs users in.
@@ -30,6 +34,7 @@ impl Resolver<'_> {
 
     fn handed_out(&mut self, settings: &[Setting], sources: Sources, servers: LoginServers) -> ModeConfig {
         let default = ModeConfig::default();
+        let (banner, banner_text) = self.banner(settings);
         let text = |name| ast::last(settings, name).and_then(Setting::text);
         let number = |name| ast::last(settings, name).and_then(Setting::number);
         ModeConfig {
@@ -41,8 +46,8 @@ impl Resolver<'_> {
             default_domain: text("default_domain").map(str::to_owned),
             split_network: self.split_network(settings),
             split_dns: texts(settings, "split_dns"),
-            banner: text("banner")
-                .map_or(default.banner, |path| (!path.is_empty()).then(|| PathBuf::from(path))),
+            banner,
+            banner_text,
             pfs_group: self.unity_group(settings),
             save_password: ast::last(settings, "save_passwd").is_some_and(Setting::is_on),
             throttle: number("auth_throttle")
@@ -124,6 +129,31 @@ impl Resolver<'_> {
                 format!("the pool ends at {last}, which is outside of the network that the netmask gives");
             self.warn(&setting.span, message);
         }
+    }
+
+    /// The file of the banner, and what it says now. That there is no file is worth a word only where one is named.
+    fn banner(&mut self, settings: &[Setting]) -> (Option<PathBuf>, Option<Arc<str>>) {
+        let written = ast::last(settings, "banner");
+        let path = match written.and_then(Setting::text) {
+            Some("") => return (None, None),
+            Some(path) => Some(PathBuf::from(path)),
+            None => ModeConfig::default().banner,
+        };
+        let Some(file) = path.as_deref().filter(|_| self.env.is_open()) else { return (path, None) };
+        let text = match self.env.read_file(file) {
+            Ok(octets) => {
+                let octets = &octets[..octets.len().min(MAX_BANNER)];
+                Some(Arc::from(String::from_utf8_lossy(octets)))
+            }
+            Err(why) => {
+                if let Some(setting) = written {
+                    let message = format!("the banner {} cannot be read: {why}", file.display());
+                    self.warn(&setting.span, message);
+                }
+                None
+            }
+        };
+        (path, text)
     }
 
     fn netmask(&mut self, settings: &[Setting]) -> Option<Ipv4Addr> {

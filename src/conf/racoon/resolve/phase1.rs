@@ -4,13 +4,14 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::credentials::Certificates;
 use super::{Check, EffectiveRemote, Resolver, algorithms};
 use crate::conf::diagnostic::Diagnostic;
 use crate::conf::racoon::ast::{self, Block, RemoteName, Setting, Value};
 use crate::conf::span::{Span, Spanned};
 use crate::ike::policy::{
     AuthMethod, Bounds, Grants, Hooks, NatTraversal, Padding, Phase1Exchange, Phase1Policy, Phase1Transform,
-    RemoteAccess, Sourced,
+    Sourced,
 };
 
 /// racoon's lifetime of both phases where none is written.
@@ -30,9 +31,12 @@ impl Resolver<'_> {
             let error = Diagnostic::error(head, "the remote has no proposal");
             self.diagnostics.push(error.with_help("add at least one `proposal { }` block"));
         }
-        let uses = |method| transforms.iter().any(|t: &Phase1Transform| t.auth.value == method);
-        let identity = self.identity(remote, uses(AuthMethod::RsaSignature));
-        if uses(AuthMethod::PreSharedKey) {
+        let uses = |does: fn(AuthMethod) -> bool| transforms.iter().any(|t| does(t.auth.value));
+        let certificates =
+            Certificates { ours: uses(AuthMethod::we_sign), peers: uses(AuthMethod::peer_signs) };
+        let identity = self.identity(remote, certificates);
+        let remote_access = self.remote_access(remote, &transforms);
+        if uses(AuthMethod::is_pre_shared) {
             self.check_psk(remote, address);
         }
         let on = |name, default| ast::last(settings, name).map_or(default, Setting::is_on);
@@ -61,7 +65,7 @@ impl Resolver<'_> {
             nonce_len: self.nonce_size(settings),
             padding: self.padding(),
             grants: Grants::default(),
-            remote_access: RemoteAccess::default(),
+            remote_access,
             hooks: Hooks::default(),
             dpd_delay: ast::last(settings, "dpd_delay")
                 .and_then(Setting::number)
@@ -96,8 +100,8 @@ impl Resolver<'_> {
         for setting in &remote.settings {
             let (word, number) = (setting.word().unwrap_or_default(), setting.number());
             match setting.name.value {
-                "xauth_login" | "script" => self.not_implemented(setting),
-                "mode_cfg" | "support_proxy" | "weak_phase1_check" if word == "on" => {
+                "script" => self.not_implemented(setting),
+                "support_proxy" | "weak_phase1_check" if word == "on" => {
                     self.not_implemented(setting);
                 }
                 "generate_policy" if word != "off" => self.not_implemented(setting),
