@@ -7,6 +7,7 @@ pub mod ipsec_socket;
 mod message;
 #[cfg(target_os = "linux")]
 pub mod netlink;
+pub mod pam;
 pub mod pfkey;
 pub mod raw;
 mod readiness;
