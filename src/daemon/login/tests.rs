@@ -1,5 +1,7 @@
 //! The desk as a whole: questions in, verdicts out, never more at a time than it can bear.
 
+mod servers;
+
 use std::collections::HashSet;
 use std::net::UdpSocket;
 use std::sync::mpsc::channel;
