@@ -104,6 +104,7 @@ impl Driver {
         loop {
             self.drain().await;
             if self.drained {
+                self.parts.logins.close().await;
                 return;
             }
             self.step().await;

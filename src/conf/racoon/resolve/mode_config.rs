@@ -55,10 +55,22 @@ impl Resolver<'_> {
             auth: sources.auth,
             groups: sources.groups,
             auth_groups: texts(settings, "auth_groups"),
+            rule_groups: self.rule_groups(),
             addresses: sources.addresses,
             accounting: sources.accounting,
             servers,
         }
+    }
+
+    /// The groups that the heads of sainfos name, each once.
+    fn rule_groups(&self) -> Vec<String> {
+        let mut groups: Vec<String> = Vec::new();
+        for group in self.sainfos().into_iter().filter_map(|sainfo| sainfo.group.as_ref()) {
+            if !groups.contains(&group.value) {
+                groups.push(group.value.clone());
+            }
+        }
+        groups
     }
 
     /// Whether a remote authenticates its peer's users.

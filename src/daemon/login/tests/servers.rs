@@ -211,9 +211,15 @@ async fn slapd_checks_and_groups() {
     };
     let vpn = with_groups(&["staff", "vpn"]);
     assert_eq!(ask(vpn.clone(), "alice", b"right").await, granted(framed.0, framed.1, &["vpn"]));
+    // A group of a rule is reported, and admits nobody.
+    let ruled = ModeConfig { rule_groups: vec!["vpn".to_owned()], ..config.clone() };
+    assert_eq!(ask(ruled.clone(), "alice", b"right").await, granted(framed.0, framed.1, &["vpn"]));
+    assert_eq!(ask(ruled.clone(), "a*b", b"right").await, granted(None, None, &[]));
     let outside = Verdict::Refused("the user is in none of the groups that may in".to_owned());
     assert_eq!(ask(vpn, "a*b", b"right").await, outside);
     assert_eq!(ask(with_groups(&["staff"]), "alice", b"right").await, outside);
+    let elsewhere = ModeConfig { auth_groups: vec!["staff".to_owned()], ..ruled };
+    assert_eq!(ask(elsewhere, "alice", b"right").await, outside);
     let one_level = LdapServer { subtree: false, ..config.servers.ldap.clone() };
     let servers = LoginServers { ldap: one_level, ..config.servers.clone() };
     let one_level = ModeConfig { servers, ..config.clone() };
