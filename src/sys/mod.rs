@@ -4,6 +4,7 @@
 
 pub mod interfaces;
 pub mod ipsec_socket;
+pub mod logins;
 mod message;
 #[cfg(target_os = "linux")]
 pub mod netlink;

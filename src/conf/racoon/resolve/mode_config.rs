@@ -87,7 +87,7 @@ impl Resolver<'_> {
 
     /// Refuses what is not built, and says what cannot have the effect that it seems to have.
     fn check_sources(&mut self, settings: &[Setting], sources: &Sources) {
-        let is_unserved = matches!(sources.accounting, Accounting::System | Accounting::Pam);
+        let is_unserved = sources.accounting == Accounting::Pam;
         if let Some(setting) = ast::last(settings, "accounting").filter(|_| is_unserved) {
             self.not_implemented(setting);
         }
