@@ -20,6 +20,7 @@ pub mod login;
 pub mod network;
 pub mod operate;
 pub mod run;
+pub mod setkey;
 pub mod signal;
 pub mod status;
 mod weak;

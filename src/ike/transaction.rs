@@ -65,6 +65,22 @@ impl Access {
         }
     }
 
+    /// What is left to be done, as the reason why something else cannot be.
+    pub(super) const fn missing(&self) -> Option<Why> {
+        match self {
+            Self::Open => None,
+            Self::ExpectLogin | Self::AwaitVerdict { .. } => Some(Why::NotLoggedIn),
+            Self::Denied => Some(Why::LoginFailed),
+            Self::ExpectStatus => Some(Why::LoginUnanswered),
+            Self::ExpectConfig => Some(Why::NotConfigured),
+        }
+    }
+
+    /// Why the peer may not negotiate IPsec SAs. A gateway that knows us may, also while we wait for our configuration.
+    pub(super) fn bars_quick_mode(&self) -> Option<Why> {
+        self.missing().filter(|_| *self != Self::ExpectConfig)
+    }
+
     /// Whether nothing is left to be done.
     pub(super) const fn is_open(&self) -> bool {
         matches!(self, Self::Open)

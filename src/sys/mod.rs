@@ -9,10 +9,12 @@ mod message;
 #[cfg(target_os = "linux")]
 pub mod netlink;
 pub mod pam;
+pub mod paths;
 pub mod pfkey;
 pub mod raw;
 mod readiness;
 pub mod route;
 #[cfg(target_os = "openbsd")]
 mod sysctl;
+pub mod tty;
 pub mod udp;

@@ -7,12 +7,14 @@
 mod charon;
 mod coati;
 mod connections;
+mod grants;
 mod lab;
 mod matrix;
 mod nat;
 mod pki;
 mod process;
 mod report;
+mod road_warrior;
 mod scenarios;
 mod suite;
 mod table;
@@ -36,7 +38,10 @@ fn main() -> ExitCode {
         for name in matrix.chain(FRONTS.into_iter().flat_map(scenarios::names)) {
             println!("{name}: test");
         }
-        println!("{}: test\n{}: test", nat::NAME, wire::NAME);
+        for name in road_warrior::names() {
+            println!("{name}: test");
+        }
+        println!("{}: test\n{}: test\n{}: test", nat::NAME, grants::NAME, wire::NAME);
         return ExitCode::SUCCESS;
     }
     if !charon::is_installed() {
@@ -54,7 +59,9 @@ fn main() -> ExitCode {
             });
         }
     });
+    road_warrior::run(&filter, &report);
     nat::test(&filter, &report);
+    grants::test(&filter, &report);
     wire::test(&filter, &report);
     if filter.is_open() {
         report.add("docs_interop_md_says_the_same", table::write_or_compare(&report.passed()));

@@ -9,11 +9,13 @@ use coati::crypto::secret::Secret;
 use coati::crypto::sign::load_private_key;
 use coati::crypto::x509::issue::Template;
 use coati::crypto::x509::{AltName, Certificate, Credential, TrustStore};
-use coati::ike::endpoint::Command;
+use coati::ike::endpoint::{Command, Refused};
 use coati::ike::error::Why;
 use coati::ike::event::{AccessEvent, Event, Phase1Event};
 use coati::ike::login::{LoginRequest, Verdict};
-use coati::ike::policy::{Accounting, AuthMethod, Edge, Login, ModeConfig, Phase1Policy, Policy};
+use coati::ike::policy::{
+    Accounting, AuthMethod, Edge, Login, ModeConfig, Phase1Exchange, Phase1Policy, Policy,
+};
 use coati::ike::remote_access::ClientConfig;
 use coati::sadb::Endpoints;
 use coati::time::UnixTime;
@@ -116,17 +118,39 @@ fn before_the_gate(method: Method, password: &str, weather: Weather, seed: u64) 
     pair
 }
 
+/// The same in aggressive mode.
+fn aggressively(mut pair: Pair, method: Method) -> Pair {
+    for (gateway, edge) in [(&mut pair.a, Edge::Client), (&mut pair.b, Edge::Gateway)] {
+        let mut policy = policy(&gateway.side, method(edge), "sesame");
+        for phase1 in &mut policy.phase1 {
+            Arc::make_mut(phase1).exchanges = vec![Phase1Exchange::Aggressive];
+        }
+        load(gateway, pair.now, policy);
+    }
+    pair
+}
+
+fn before_the_gate_aggressively(method: Method) -> Pair {
+    aggressively(before_the_gate(method, "sesame", Weather::FINE, 1), method)
+}
+
 /// Ann with a tunnel.
-pub(crate) fn inside(method: Method) -> Pair {
-    let mut pair = before_the_gate(method, "sesame", Weather::FINE, 1);
+pub(crate) fn inside(method: Method, mode: Phase1Exchange) -> Pair {
+    let mut pair = match mode {
+        Phase1Exchange::Main => before_the_gate(method, "sesame", Weather::FINE, 1),
+        Phase1Exchange::Aggressive => before_the_gate_aggressively(method),
+    };
     pair.acquire();
     pair.run_for(SECOND);
     pair
 }
 
 /// The same, after the gateway has called her.
-pub(crate) fn called_by_the_gateway(method: Method) -> Pair {
-    let mut pair = before_the_gate(method, "sesame", Weather::FINE, 1);
+pub(crate) fn called_by_the_gateway(method: Method, mode: Phase1Exchange) -> Pair {
+    let mut pair = match mode {
+        Phase1Exchange::Main => before_the_gate(method, "sesame", Weather::FINE, 1),
+        Phase1Exchange::Aggressive => before_the_gate_aggressively(method),
+    };
     pair.b.kernel.acquire(pair.b.side.selector(), Endpoints { local: B, remote: A });
     pair.drain();
     pair.run_for(SECOND);
@@ -166,7 +190,7 @@ fn is_of(bytes: &[u8], exchange: ExchangeType) -> bool {
 #[test]
 fn a_right_password_opens_the_gate_with_every_method() {
     for method in METHODS {
-        let pair = inside(method);
+        let pair = inside(method, Phase1Exchange::Main);
         let used = method(Edge::Client);
         assert_eq!(tunnels(&pair), (1, 1), "{used:?}: {:#?}", pair.a.events);
         let (user, config) = (Arc::<str>::from("ann"), handout());
@@ -214,14 +238,52 @@ fn a_wrong_password_is_told_after_a_while_and_ends_it() {
     }
 }
 
+const MODES: [Phase1Exchange; 2] = [Phase1Exchange::Main, Phase1Exchange::Aggressive];
+
 /// The gateway may call too: the numbers of the method say who is the client, not who begins.
 #[test]
 fn the_gateway_may_begin_phase_1() {
-    for method in METHODS {
-        let pair = called_by_the_gateway(method);
-        assert_eq!(tunnels(&pair), (1, 1), "{:?}: {:#?}", method(Edge::Client), pair.b.events);
+    for (method, mode) in METHODS.into_iter().flat_map(|method| MODES.map(|mode| (method, mode))) {
+        let pair = called_by_the_gateway(method, mode);
+        assert_eq!(tunnels(&pair), (1, 1), "{:?} {mode:?}: {:#?}", method(Edge::Client), pair.b.events);
         assert_eq!(given(&pair), [address(1).map(Into::into)]);
     }
+}
+
+#[test]
+fn aggressive_mode_leads_to_the_same_login() {
+    for method in METHODS {
+        let pair = inside(method, Phase1Exchange::Aggressive);
+        assert_eq!(tunnels(&pair), (1, 1), "{:?}: {:#?}", method(Edge::Client), pair.a.events);
+        assert_eq!(given(&pair), [address(1).map(Into::into)]);
+        // Three messages of phase 1, the login four, its configuration two, INITIAL-CONTACT of both, quick mode three.
+        assert!(pair.net.sent.len() <= 14, "{}", pair.net.sent.len());
+    }
+}
+
+/// The client waits for the gateway's question, which waits for message 3 of aggressive mode.
+#[test]
+fn a_lost_message_3_of_aggressive_mode_is_repaired() {
+    for method in METHODS {
+        let mut pair = before_the_gate_aggressively(method);
+        pair.net.filter = Some(|n, _| n == 2);
+        pair.acquire();
+        pair.run_for(10 * SECOND);
+        assert_eq!(tunnels(&pair), (1, 1), "{:?}: {:#?}", method(Edge::Client), pair.a.events);
+    }
+}
+
+#[test]
+fn an_operator_sends_a_user_away() {
+    let mut pair = inside(AuthMethod::XauthRsa, Phase1Exchange::Main);
+    let mut logout = |user: &str| pair.b.endpoint.handle_command(pair.now, Command::Logout(user.into()));
+    assert_eq!(logout("bob"), Err(Refused::NoSuchUser("bob".into())));
+    assert_eq!(logout("ann"), Ok(()));
+    pair.drain();
+    assert_eq!(steps(&pair.b).last(), Some(&AccessEvent::PortReleased(0)));
+    assert_eq!(pair.b.kernel.sas().len(), 0);
+    pair.run_for(SECOND);
+    assert_eq!(pair.a.kernel.sas().len(), 0, "and its client knows");
 }
 
 #[test]
@@ -310,7 +372,7 @@ fn a_verdict_that_never_comes_ends_it() {
     pair.b.desk = |_| None;
     pair.acquire();
     pair.run_for(5 * MINUTE);
-    assert_eq!(reasons(&pair.b), [Why::LoginFailed]);
+    assert_eq!(reasons(&pair.b), [Why::NotLoggedIn]);
     assert!(pair.a.endpoint.is_idle() && pair.b.endpoint.is_idle());
     let (id, _) = pair.b.logins[0];
     let late = Verdict::Granted { groups: Vec::new(), address: None, netmask: None };
@@ -468,7 +530,7 @@ fn a_gateway_that_hands_out_nothing_is_given_up_by_its_client() {
 /// Each transaction exchange has a message ID of its own, which its answer repeats.
 #[test]
 fn message_ids_pair_questions_with_answers() {
-    let pair = inside(AuthMethod::XauthPreSharedKey);
+    let pair = inside(AuthMethod::XauthPreSharedKey, Phase1Exchange::Main);
     let ids: Vec<MessageId> = pair
         .net
         .sent

@@ -11,13 +11,14 @@ use super::{Dialect, Level, Line, Logger, Notice, render, render_notice};
 use crate::crypto::secret::Secret;
 use crate::crypto::x509::Weakness;
 use crate::ike::error::Why;
-use crate::ike::event::{Event, Phase1Event, Phase1Id, Phase1Ref, Phase2Event, Phase2Ref, Role};
+use crate::ike::event::{AccessEvent, Event, Phase1Event, Phase1Id, Phase1Ref, Phase2Event, Phase2Ref, Role};
 use crate::ike::policy::{
     Grants, Hooks, Identity, MyIdentity, NatTraversal, Padding, Phase1Exchange, Phase1Policy, RemoteAccess,
     SourceRef,
 };
 use crate::ike::proposal::phase2::Encapsulation;
 use crate::ike::proposal::{Difference, Mismatch, Offer};
+use crate::ike::remote_access::ClientConfig;
 use crate::sadb::{
     AddressPair, Inbound, KernelNotice, Level as SadbLevel, Lifetime, Mode, Outbound, Prefix, Protocol, SaId,
     SaKeys, SaPair, SaParams, SecurityRule, Selector, Spi,
@@ -69,6 +70,7 @@ fn phase1(role: Role) -> Phase1Ref {
             r: Cookie(0xe523_5238_cb56_6bb5_u64.to_be_bytes()),
         },
         role,
+        exchange: Phase1Exchange::Main,
     }
 }
 
@@ -171,6 +173,86 @@ fn racoon_says_what_racoon_says() {
 2026-11-23 08:35:09: INFO: IPsec-SA established: ESP/Tunnel 10.99.0.1[500]->10.99.0.2[500] spi=2155301202(0x80774952)
 2026-11-23 08:35:09: INFO: purged IPsec-SA proto_id=ESP spi=2155301202.
 2026-11-23 08:35:09: [10.99.0.2] INFO: received INITIAL-CONTACT";
+    assert_eq!(lines.join("\n"), expected);
+}
+
+/// What is said of a road warrior, from its login to its end. A user's name is what a stranger has typed.
+#[test]
+fn logins_and_what_they_lead_to() {
+    let user: Arc<str> = "ann".into();
+    let given = Box::new(ClientConfig {
+        address: Some([10, 9, 0, 1].into()),
+        netmask: Some([255, 255, 255, 0].into()),
+        dns: vec![[8, 8, 8, 8].into(), [8, 8, 4, 4].into()],
+        banner: Some("\x1b[2Jhello".to_owned()),
+        ..ClientConfig::default()
+    });
+    let steps = [
+        AccessEvent::LoginRequested,
+        AccessEvent::PortUsed(3),
+        AccessEvent::Accounted { user: Arc::clone(&user), port: 3, begins: true },
+        AccessEvent::LoginSucceeded { user: Arc::clone(&user) },
+        AccessEvent::LoginFailed { user: Some("a\x1b\"n".into()), why: "the password is wrong".to_owned() },
+        AccessEvent::LoginFailed { user: None, why: "the client gave no user name".to_owned() },
+        AccessEvent::Assigned { user: Some(Arc::clone(&user)), config: given.clone() },
+        AccessEvent::LoggedIn,
+        AccessEvent::Configured(given),
+        AccessEvent::Accounted { user, port: 3, begins: false },
+        AccessEvent::PortReleased(3),
+    ];
+    let said = |dialect| -> String {
+        let event =
+            |step: &AccessEvent| Event::Phase1(phase1(Role::Responder), Phase1Event::Access(step.clone()));
+        let lines = steps.iter().flat_map(|step| written(dialect, &event(step), Level::Info));
+        lines.map(|line| line + "\n").collect()
+    };
+    let expected = "\
+2026-11-23 08:35:09: INFO: Sending Xauth request
+2026-11-23 08:35:09: INFO: Using port 3
+2026-11-23 08:35:09: INFO: Accounting : 'ann' logging on '3' from 10.99.0.2.
+2026-11-23 08:35:09: INFO: login succeeded for user \"ann\"
+2026-11-23 08:35:09: INFO: login failed for user \"a\\u{1b}\"n\"
+2026-11-23 08:35:09: [10.99.0.2] WARNING: login refused: the password is wrong
+2026-11-23 08:35:09: [10.99.0.2] WARNING: login refused: the client gave no user name
+2026-11-23 08:35:09: INFO: login succeeded at 10.99.0.2
+2026-11-23 08:35:09: INFO: mode config received from 10.99.0.2: address 10.9.0.1 mask 255.255.255.0, dns 8.8.8.8 8.8.4.4
+2026-11-23 08:35:09: INFO: Accounting : 'ann' unlogging from '3'.
+2026-11-23 08:35:09: INFO: Released port 3
+";
+    assert_eq!(said(Dialect::Racoon), expected);
+    let isakmpd = said(Dialect::Isakmpd);
+    assert!(isakmpd.contains("isakmpd: user ann logged in from 10.99.0.2"), "{isakmpd}");
+    assert!(!isakmpd.contains('\x1b'), "{isakmpd}");
+}
+
+#[test]
+fn racoon_says_what_it_grants() {
+    let p2 = |what| Event::Phase2(phase2(Role::Responder), what);
+    let web = |what| {
+        let mut about = phase2(Role::Responder);
+        about.selector.protocol = 6;
+        about.selector.local_port = 80;
+        Event::Phase2(about, what)
+    };
+    let selector = phase2(Role::Responder).selector;
+    let events = [
+        p2(Phase2Event::PolicyWanted),
+        web(Phase2Event::PolicyUpdated),
+        p2(Phase2Event::OwnLifetime { ours: 3600, theirs: 28_800 }),
+        p2(Phase2Event::PolicyDeleted),
+        p2(Phase2Event::Failed(Why::NoConnection { selector, nearest: None })),
+        p2(Phase2Event::Failed(Why::NoPhase2Policy(selector))),
+    ];
+    let lines: Vec<_> = events.iter().flat_map(|e| written(Dialect::Racoon, e, Level::Info)).collect();
+    let expected = "\
+2026-11-23 08:35:09: INFO: no policy found, try to generate the policy : 192.168.2.0/24[0] 192.168.1.0/24[0] proto=any dir=in
+2026-11-23 08:35:09: INFO: Update the generated policy : 192.168.2.0/24[0] 192.168.1.0/24[80] proto=tcp dir=in
+2026-11-23 08:35:09: NOTIFY: use own lifetime: my:3600 peer:28800
+2026-11-23 08:35:09: INFO: deleting a generated policy.
+2026-11-23 08:35:09: [10.99.0.2] ERROR: no policy found: 192.168.2.0/24[0] 192.168.1.0/24[0] proto=any dir=in
+2026-11-23 08:35:09: [10.99.0.2] ERROR: no IPsec-SA for 192.168.1.0/24 to 192.168.2.0/24: the peer asks for 192.168.1.0/24[any] 192.168.2.0/24[any] any (ours, then its own), and no connection with it is configured
+2026-11-23 08:35:09: [10.99.0.2] ERROR: failed to get sainfo.
+2026-11-23 08:35:09: [10.99.0.2] ERROR: no IPsec-SA for 192.168.1.0/24 to 192.168.2.0/24: no phase 2 configuration is for 192.168.1.0/24[any] 192.168.2.0/24[any] any";
     assert_eq!(lines.join("\n"), expected);
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::Endpoint;
+use super::{Endpoint, Refused};
 use crate::ike::error::Why;
 use crate::ike::event::{AccessEvent, Event, Phase1Event, Phase1Id, Phase1Ref};
 use crate::ike::login::{LoginId, LoginRequest, Verdict};
@@ -17,6 +17,7 @@ use crate::wire::attribute::Attribute;
 impl Endpoint {
     /// Whether a user may in; a state that is gone ignores it.
     pub fn handle_login(&mut self, now: Now, id: LoginId, verdict: Verdict) {
+        self.core.out.timers.begin(now);
         let Some(owner) = self.core.out.login_owners.remove(&id) else { return };
         let Some(sa) = self.phase1.get(&owner).and_then(|p| p.established()) else { return };
         let Access::AwaitVerdict { login, user } = &sa.access else { return };
@@ -47,8 +48,23 @@ impl Endpoint {
                 self.transact(now, id, Purpose::Login, xauth::question());
             }
             Access::Open => self.after_login(now, id),
-            // The gateway's turn; the others are not reached from here.
-            Access::AwaitVerdict { .. } | Access::Denied | Access::ExpectStatus | Access::ExpectConfig => {}
+            Access::ExpectStatus => self.wait_for_question(now, id),
+            // Not reached from here.
+            Access::AwaitVerdict { .. } | Access::Denied | Access::ExpectConfig => {}
+        }
+    }
+
+    /// Client: it is the gateway's turn. Where our message 3 of aggressive mode may be lost, it is sent again meanwhile.
+    pub(super) fn wait_for_question(&mut self, now: Now, id: Phase1Id) {
+        let Some(phase1) = self.phase1.get(&id).filter(|p| p.common.is_unconfirmed()) else { return };
+        if phase1.established().is_none_or(|sa| sa.access != Access::ExpectStatus) {
+            return;
+        }
+        if now.mono > phase1.established().map_or(now.mono, |sa| sa.at) {
+            self.repeat_unconfirmed(id);
+        }
+        if let Some(gap) = self.core.policy.timers.retransmit.first() {
+            self.core.out.timers.set(Timer::Transaction(id), now.mono + *gap);
         }
     }
 
@@ -88,12 +104,7 @@ impl Endpoint {
     /// The login, or the configuration, takes too long.
     pub(super) fn give_up_access(&mut self, now: Now, id: Phase1Id) {
         let Some(sa) = self.phase1.get(&id).and_then(|p| p.established()) else { return };
-        let why = match sa.access {
-            Access::Open => return,
-            Access::ExpectConfig => Why::NotConfigured,
-            Access::ExpectStatus => Why::LoginUnanswered,
-            Access::ExpectLogin | Access::AwaitVerdict { .. } | Access::Denied => Why::LoginFailed,
-        };
+        let Some(why) = sa.access.missing() else { return };
         self.deny_access(now, id, why);
     }
 
@@ -209,6 +220,22 @@ impl Endpoint {
             let event = Phase1Event::Access(AccessEvent::PortReleased(port));
             self.core.out.event(Event::Phase1(lease.about, event));
         }
+    }
+
+    /// An operator sends a user away: its place is free when everything that it has is gone.
+    pub(super) fn logout(&mut self, now: Now, user: String) -> Result<(), Refused> {
+        let is_its = |session: &Option<Arc<Session>>| {
+            session.as_ref().is_some_and(|session| session.user.as_deref() == Some(user.as_str()))
+        };
+        let pairs: Vec<_> = self.pairs.values().filter(|p| is_its(&p.session)).map(|p| p.id).collect();
+        let phase1s = self.phase1.values().filter(|p| p.established().is_some_and(|sa| is_its(&sa.session)));
+        let phase1s: Vec<_> = phase1s.map(|p| p.common.id).collect();
+        if pairs.is_empty() && phase1s.is_empty() {
+            return Err(Refused::NoSuchUser(user));
+        }
+        self.delete_pairs(now, pairs);
+        self.delete_phase1s(now, phase1s, &Why::Requested);
+        Ok(())
     }
 
     /// Tells of a session that begins or ends.

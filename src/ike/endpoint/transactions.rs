@@ -35,6 +35,7 @@ impl Endpoint {
         common.follow(received.meta);
         let after = common.addresses.remote.ip();
         self.moved(id, before, after);
+        self.confirm(id);
         let result = match (opened.answers, opened.kind) {
             (Some(purpose), ConfigType::REPLY | ConfigType::ACK) => self.answered(now, id, purpose, opened),
             (None, ConfigType::REQUEST) => self.peer_asks(now, id, opened, received),
@@ -88,10 +89,11 @@ impl Endpoint {
         let Some((common, sa)) = self.phase1.get_mut(&id).and_then(|p| p.established_mut()) else { return };
         let mut ctx = self.core.context(now);
         match sa.transactions.on_timeout(common, &mut ctx) {
-            None => {}
+            None => self.wait_for_question(now, id),
             Some((_, Again::Sent(transmissions))) => {
                 common.event(&mut ctx, Phase1Event::Retransmitted { transmissions });
                 self.count("retransmissions");
+                self.repeat_unconfirmed(id);
             }
             // It has what it needs: its acknowledgement is lost, or it sends none.
             Some((Purpose::Status { granted: true }, Again::GiveUp(_))) => {
@@ -140,8 +142,8 @@ impl Endpoint {
         if edge == Some(Edge::Client) {
             return Err(Why::UnexpectedConfig(opened.kind));
         }
-        if !sa.access.is_open() {
-            return Err(Why::NotLoggedIn);
+        if let Some(why) = sa.access.missing() {
+            return Err(why);
         }
         let config = self.mode_config(edge).ok_or(Why::UnexpectedConfig(opened.kind))?;
         self.assign(now, id, &config, &opened, received)

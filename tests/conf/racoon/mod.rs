@@ -1,11 +1,13 @@
 //! racoon.conf and setkey files.
 
+mod checks;
 mod fuzz_corpus;
 mod goldens;
 mod mode_cfg;
 mod quirks;
-mod road_warrior;
+mod road_clients;
 mod roundtrip;
+mod selection;
 mod tutorial;
 
 use coati::conf::diagnostic::{has_errors, render};

@@ -203,3 +203,19 @@ fn privsep_follows_links() {
         assert_eq!(said.contains("error: unsafe cert"), !is_safe, "{name}: {said}");
     }
 }
+
+#[test]
+fn the_banner_is_read_with_the_configuration() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let banner = folder.path().join("banner");
+    fs::write(&banner, "Be careful.\n\n").expect("written");
+    let env = SystemEnvironment::new(OneName);
+    let text = format!("mode_cfg {{ network4 10.9.0.1; banner \"{}\"; }}", banner.display());
+    let read = || resolve(&text, &env).expect("it can be used").mode_config.expect("a mode_cfg");
+    assert_eq!(read().banner_text.as_deref(), Some("Be careful."));
+    fs::write(&banner, "\n").expect("written");
+    assert_eq!(read().banner_text, None);
+    fs::remove_file(&banner).expect("removed");
+    assert_eq!(read().banner_text, None, "a road warrior can do without");
+    assert_eq!(mode_config(&text).expect("a mode_cfg").banner_text, None, "where no file is opened");
+}

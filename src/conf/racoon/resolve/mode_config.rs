@@ -1,7 +1,7 @@
 //! `mode_cfg { }`: what a gateway hands out to road warriors, and whom it asks about them.
 
 use std::net::{IpAddr, Ipv4Addr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,9 +12,6 @@ use crate::ike::policy::{
     Accounting, AddressSource, AuthSource, GroupSource, LoginServers, ModeConfig, SplitNetwork,
 };
 use crate::sadb::Prefix;
-
-/// As much of a banner as racoon sends, in octets.
-const MAX_BANNER: usize = 500;
 
 impl Resolver<'_> {
     /// What is handed out; `None` where there is neither a `mode_cfg` nor a remote that logs users in.
@@ -34,9 +31,11 @@ impl Resolver<'_> {
 
     fn handed_out(&mut self, settings: &[Setting], sources: Sources, servers: LoginServers) -> ModeConfig {
         let default = ModeConfig::default();
-        let (banner, banner_text) = self.banner(settings);
         let text = |name| ast::last(settings, name).and_then(Setting::text);
         let number = |name| ast::last(settings, name).and_then(Setting::number);
+        let banner =
+            text("banner").map_or(default.banner, |path| (!path.is_empty()).then(|| PathBuf::from(path)));
+        let banner_text = banner.as_deref().and_then(|path| self.banner_text(settings, path));
         ModeConfig {
             network4: self.last_ipv4(settings, "network4"),
             netmask4: self.netmask(settings),
@@ -71,6 +70,24 @@ impl Resolver<'_> {
             }
         }
         groups
+    }
+
+    /// What the banner's file says. That the one nobody has named is not there is nobody's loss.
+    fn banner_text(&mut self, settings: &[Setting], path: &Path) -> Option<Arc<str>> {
+        if !self.env.is_open() {
+            return None;
+        }
+        match self.env.read_file(path) {
+            Ok(octets) => Some(String::from_utf8_lossy(&octets).trim_end().into())
+                .filter(|text: &Arc<str>| !text.is_empty()),
+            Err(why) => {
+                if let Some(setting) = ast::last(settings, "banner") {
+                    let message = format!("the banner {} cannot be read: {why}", path.display());
+                    self.warn(&setting.span, message);
+                }
+                None
+            }
+        }
     }
 
     /// Whether a remote authenticates its peer's users.
@@ -141,31 +158,6 @@ impl Resolver<'_> {
                 format!("the pool ends at {last}, which is outside of the network that the netmask gives");
             self.warn(&setting.span, message);
         }
-    }
-
-    /// The file of the banner, and what it says now. That there is no file is worth a word only where one is named.
-    fn banner(&mut self, settings: &[Setting]) -> (Option<PathBuf>, Option<Arc<str>>) {
-        let written = ast::last(settings, "banner");
-        let path = match written.and_then(Setting::text) {
-            Some("") => return (None, None),
-            Some(path) => Some(PathBuf::from(path)),
-            None => ModeConfig::default().banner,
-        };
-        let Some(file) = path.as_deref().filter(|_| self.env.is_open()) else { return (path, None) };
-        let text = match self.env.read_file(file) {
-            Ok(octets) => {
-                let octets = &octets[..octets.len().min(MAX_BANNER)];
-                Some(Arc::from(String::from_utf8_lossy(octets)))
-            }
-            Err(why) => {
-                if let Some(setting) = written {
-                    let message = format!("the banner {} cannot be read: {why}", file.display());
-                    self.warn(&setting.span, message);
-                }
-                None
-            }
-        };
-        (path, text)
     }
 
     fn netmask(&mut self, settings: &[Setting]) -> Option<Ipv4Addr> {
