@@ -4,6 +4,7 @@
 //! the core's run loop: one input, drain every `poll_*`, next input.
 
 mod abilities;
+pub mod client_environment;
 pub mod clock;
 pub mod control;
 pub mod crypto_pool;

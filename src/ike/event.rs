@@ -237,6 +237,13 @@ pub enum AccessEvent {
         /// What it was given.
         config: Box<ClientConfig>,
     },
+    /// Nothing is left to be done: the ISAKMP SA serves. Also told of those that need no login.
+    Ready {
+        /// The user that has logged in, where we are its gateway.
+        user: Option<Arc<str>>,
+        /// What we have been given as a client, or the client's address and mask where we are its gateway.
+        config: Box<ClientConfig>,
+    },
     /// Client: the gateway takes our login.
     LoggedIn,
     /// Client: the gateway has given us our configuration.

@@ -127,6 +127,7 @@ fn access(peer: IpAddr, step: &AccessEvent) -> Vec<Line> {
         AccessEvent::Assigned { config, .. } => {
             debug(format!("cfg: sent to {peer}: {}", explain::client_config(config)))
         }
+        AccessEvent::Ready { .. } => Vec::new(),
         AccessEvent::LoggedIn => info(format!("isakmpd: logged in at {peer}")),
         AccessEvent::Configured(config) => {
             info(format!("isakmpd: configuration from {peer}: {}", explain::client_config(config)))

@@ -179,6 +179,7 @@ fn access(peer: IpAddr, step: &AccessEvent) -> Vec<Line> {
         AccessEvent::Assigned { config, .. } => {
             debug(format!("mode config sent to {peer}: {}", explain::client_config(config)))
         }
+        AccessEvent::Ready { .. } => Vec::new(),
         AccessEvent::LoggedIn => info(format!("login succeeded at {peer}")),
         AccessEvent::Configured(config) => {
             info(format!("mode config received from {peer}: {}", explain::client_config(config)))
