@@ -7,6 +7,7 @@
 
 mod faults;
 mod life;
-mod model;
-mod server;
-mod world;
+pub(crate) mod model;
+mod operator;
+pub(crate) mod server;
+pub(crate) mod world;
