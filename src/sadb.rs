@@ -127,6 +127,25 @@ impl Prefix {
         Self { address, len: if address.is_ipv4() { 32 } else { 128 } }
     }
 
+    /// The prefix that consists of these addresses, from the first to the last, if they are one.
+    pub fn from_range(first: IpAddr, last: IpAddr) -> Option<Self> {
+        let (differing, width) = match (first, last) {
+            (IpAddr::V4(a), IpAddr::V4(b)) => (32 - (a.to_bits() ^ b.to_bits()).leading_zeros(), 32),
+            (IpAddr::V6(a), IpAddr::V6(b)) => (128 - (a.to_bits() ^ b.to_bits()).leading_zeros(), 128),
+            _ => return None,
+        };
+        let prefix = Self::new(first, u8::try_from(width - differing).ok()?)?;
+        (prefix.address() == first && prefix.last() == last).then_some(prefix)
+    }
+
+    /// The last address in it.
+    fn last(&self) -> IpAddr {
+        match self.address {
+            IpAddr::V4(a) => IpAddr::V4((a.to_bits() | !mask32(self.len)).into()),
+            IpAddr::V6(a) => IpAddr::V6((a.to_bits() | !mask128(self.len)).into()),
+        }
+    }
+
     /// The network address.
     pub fn address(&self) -> IpAddr {
         self.address

@@ -6,6 +6,7 @@
 
 use std::fmt;
 
+use super::policy::{Phase1Exchange, SourceRef};
 use crate::crypto::cipher::CipherError;
 use crate::crypto::dh::DhError;
 use crate::crypto::sign::SignError;
@@ -70,6 +71,15 @@ pub enum Why {
     HalfOpenLimit,
     /// An exchange of a kind that is not served here.
     UnexpectedExchange(ExchangeType),
+    /// An exchange that makes ISAKMP SAs, but not with this peer.
+    ExchangeNotAllowed {
+        /// The one it begins.
+        got: Phase1Exchange,
+        /// The one it should begin.
+        expected: Phase1Exchange,
+        /// Where that stands.
+        at: SourceRef,
+    },
     /// The commit bit, or authentication only.
     UnexpectedFlags(u8),
     /// A message that nobody waits for in this state.
@@ -136,8 +146,23 @@ pub enum Why {
         /// What it asks for, seen from us.
         selector: Selector,
         /// The configured traffic that is nearest.
-        nearest: Option<Box<(Selector, super::policy::SourceRef)>>,
+        nearest: Option<Box<(Selector, SourceRef)>>,
     },
+    /// What the peer asks for would be a policy in the place of one that is configured or loaded.
+    PolicyOccupied(Selector),
+    /// What the peer asks for has been granted another one, in whole or in part.
+    TrafficOfAnother {
+        /// What it asks for, seen from us.
+        selector: Selector,
+        /// Who has it.
+        peer: std::net::IpAddr,
+    },
+    /// The peer asks for transport mode, but not between its address and ours.
+    TransportForOthers(Selector),
+    /// So many policies are granted that there are no more.
+    TooManyPolicies,
+    /// The rule for this traffic is only for users of that group.
+    NotInGroup(String),
     /// The identities that came back are not those sent.
     IdentitiesChanged,
     /// No phase 2 policy is for this traffic.
@@ -204,6 +229,11 @@ impl Why {
             | Self::IdentityRefused { .. }
             | Self::NoConnection { .. }
             | Self::NoPhase2Policy(_)
+            | Self::PolicyOccupied(_)
+            | Self::TrafficOfAnother { .. }
+            | Self::TransportForOthers(_)
+            | Self::TooManyPolicies
+            | Self::NotInGroup(_)
             | Self::IdentitiesChanged => NotifyMessageType::INVALID_ID_INFORMATION,
             Self::NoProposalChosen
             | Self::AnswerNotOffered
@@ -266,6 +296,9 @@ impl fmt::Display for Why {
             Self::Passive => f.write_str("the configuration says that this side does not call"),
             Self::HalfOpenLimit => f.write_str("too many half-open exchanges"),
             Self::UnexpectedExchange(e) => write!(f, "{e} exchanges are not served"),
+            Self::ExchangeNotAllowed { got, expected, at } => {
+                write!(f, "the peer begins {got}, the configuration allows it {expected} only ({at})")
+            }
             Self::UnexpectedFlags(bits) => write!(f, "flags {bits:#04x} are not expected"),
             Self::UnexpectedMessage { state } => write!(f, "nobody waits for such a message in {state}"),
             Self::MessageIdReused => f.write_str("the message ID was used before"),
@@ -310,6 +343,25 @@ impl fmt::Display for Why {
                     "the peer asks for {selector} (ours, then its own); the nearest that is configured is "
                 )?;
                 write!(f, "{near} ({at})")
+            }
+            Self::PolicyOccupied(selector) => write!(
+                f,
+                "the peer asks for {selector} (ours, then its own), and a policy for that is configured or loaded that is not for it"
+            ),
+            Self::TrafficOfAnother { selector, peer } => write!(
+                f,
+                "the peer asks for {selector} (ours, then its own), of which {peer} has been granted the whole or a part"
+            ),
+            Self::TransportForOthers(selector) => write!(
+                f,
+                "the peer asks for {selector} (ours, then its own) in transport mode, which is for its address and ours alone (`support_proxy` takes others)"
+            ),
+            Self::TooManyPolicies => f.write_str("no more policies are generated for this peer"),
+            Self::NotInGroup(group) => {
+                write!(
+                    f,
+                    "only users of the group \"{group}\" may have this, and the peer has not logged in as one"
+                )
             }
             Self::IdentitiesChanged => {
                 f.write_str("the peer answered with other phase 2 identities than were sent")

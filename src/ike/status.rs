@@ -4,8 +4,9 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::event::Role;
-use super::policy::Identity;
+use super::policy::{Identity, Phase1Exchange};
 use crate::sadb::{AddressPair, Lifetime, SaId, Selector};
+use crate::time::{Instant, UnixTime};
 use crate::wire::header::{CookiePair, MessageId};
 
 /// The whole endpoint.
@@ -34,8 +35,12 @@ pub struct Phase1Status {
     pub cookies: CookiePair,
     /// Who began.
     pub role: Role,
+    /// Main mode or aggressive mode.
+    pub exchange: Phase1Exchange,
     /// The name of its state; `Established` when it is one.
     pub state: &'static str,
+    /// Whether a newer one takes its place.
+    pub replaced: bool,
     /// Algorithms in words, once chosen.
     pub chosen: Option<String>,
     /// The peer's identity, once proved.
@@ -88,4 +93,19 @@ pub struct FailureStatus {
     pub age: Duration,
     /// The reason, as logged.
     pub reason: String,
+}
+
+/// One deadline.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct TimerStatus {
+    /// Counts deadlines since the start.
+    pub serial: u64,
+    /// What happens then.
+    pub what: &'static str,
+    /// How long it was when it was set.
+    pub delay: Duration,
+    /// When it is.
+    pub at: Instant,
+    /// When it was set.
+    pub created: UnixTime,
 }

@@ -6,6 +6,7 @@ mod demo;
 mod embedded;
 mod kernel;
 mod pfkey;
+mod racoonctl;
 mod run;
 mod setkey;
 

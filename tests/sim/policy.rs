@@ -8,9 +8,9 @@ use coati::crypto::alg::{CipherAlgorithm, Group, HashAlgorithm};
 use coati::crypto::secret::Secret;
 use coati::crypto::x509::TrustStore;
 use coati::ike::policy::{
-    AuthMethod, Bounds, Connection, Grants, Hooks, IdentityMatch, MyIdentity, NatTraversal, Padding, PfsRule,
-    Phase1Exchange, Phase1Policy, Phase1Transform, Phase2Policy, Phase2Transform, Policy, PskEntry, PskOwner,
-    PskTable, RemoteAccess, Rule, SourceRef, Sourced, Start, Timers, TrafficMatch,
+    AuthMethod, Bounds, Connection, GeneratePolicy, Grants, Hooks, IdentityMatch, MyIdentity, NatTraversal,
+    Padding, PfsRule, Phase1Exchange, Phase1Policy, Phase1Transform, Phase2Policy, Phase2Transform, Policy,
+    PskEntry, PskOwner, PskTable, RemoteAccess, Rule, Scope, SourceRef, Sourced, Start, Timers, TrafficMatch,
 };
 use coati::sadb::{AuthSpec, Endpoints, Level, Mode, Prefix, Protocol, SecurityRule, Selector};
 
@@ -40,6 +40,8 @@ pub(crate) struct Side {
     pub(crate) pfs: Option<Group>,
     pub(crate) phase1_seconds: u32,
     pub(crate) phase2_seconds: u32,
+    /// The exchange that phase 1 is begun with, and the only one that is taken.
+    pub(crate) exchange: Phase1Exchange,
     pub(crate) nat_traversal: NatTraversal,
     pub(crate) dpd: Option<Duration>,
     /// Of the connection; the phase 2 policy has algorithms for both protocols.
@@ -47,6 +49,8 @@ pub(crate) struct Side {
     pub(crate) mode: Mode,
     /// Whether the configuration has the connection; otherwise only the kernel's policies say what to protect.
     pub(crate) is_configured: bool,
+    /// What the peer gets beyond that; where it gets policies, the phase 2 policy is for any traffic.
+    pub(crate) grants: Grants,
 }
 
 impl Side {
@@ -61,11 +65,13 @@ impl Side {
             pfs: None,
             phase1_seconds: 3600,
             phase2_seconds: 1200,
+            exchange: Phase1Exchange::Main,
             nat_traversal: NatTraversal::Off,
             dpd: None,
             protocol: Protocol::Esp,
             mode: Mode::Tunnel,
             is_configured: true,
+            grants: Grants::default(),
         }
     }
 
@@ -108,7 +114,7 @@ impl Side {
             remote_port: 500,
             remote_natt_port: 4500,
             local: None,
-            exchanges: vec![Phase1Exchange::Main],
+            exchanges: vec![self.exchange],
             ph1id: 0,
             my_id: MyIdentity::LocalAddress,
             peer_ids: vec![IdentityMatch::Exact(coati::ike::policy::Identity::Address(self.peer))],
@@ -140,7 +146,7 @@ impl Side {
             passive: false,
             nonce_len: 16,
             padding: Padding::default(),
-            grants: Grants::default(),
+            grants: self.grants,
             remote_access: RemoteAccess::default(),
             hooks: Hooks::default(),
             dpd_delay: self.dpd,
@@ -157,13 +163,17 @@ impl Side {
 
     fn phase2(&self) -> Phase2Policy {
         let selector = self.selector();
-        let exact = |prefix, port| TrafficMatch::Exact { prefix, protocol: selector.protocol, port };
+        let exact = |prefix, port| match self.grants.generate_policy {
+            GeneratePolicy::Off => TrafficMatch::Exact { prefix, protocol: selector.protocol, port },
+            _ => TrafficMatch::Any,
+        };
         Phase2Policy {
             name: "net-to-net".into(),
             at: at("sainfo"),
             local: exact(selector.local, selector.local_port),
             remote: exact(selector.remote, selector.remote_port),
             phase1: None,
+            scope: Scope::default(),
             transforms: vec![
                 Phase2Transform {
                     at: at("aes/hmac_sha1"),

@@ -64,6 +64,8 @@ pub struct VerifiedPeer {
     pub subject: String,
     /// The subject in DER.
     pub subject_der: Vec<u8>,
+    /// The whole certificate in DER.
+    pub certificate: Vec<u8>,
     /// What is weak about the proof.
     pub weaknesses: Vec<Weakness>,
     /// When the first certificate of the chain runs out.
@@ -97,6 +99,7 @@ impl VerifyRequest {
         Ok(VerifiedPeer {
             subject: end.subject().to_owned(),
             subject_der: end.subject_der().to_vec(),
+            certificate: end.der().to_vec(),
             weaknesses: self.weaknesses(&path),
             not_after: path.iter().map(Certificate::not_after).min().unwrap_or_else(|| end.not_after()),
         })

@@ -5,7 +5,7 @@ use super::{Level, Line, Notice};
 use crate::crypto::x509::Fault;
 use crate::ike::error::{Severity, Why};
 use crate::ike::event::{Event, Phase1Event, Phase1Ref, Phase2Event, Phase2Ref, Role};
-use crate::ike::policy::Identity;
+use crate::ike::policy::{Identity, Phase1Exchange};
 use crate::ike::proposal::{Difference, Mismatch};
 use crate::sadb::{AddressPair, Protocol, SaId};
 use crate::wire::registry::NotifyMessageType;
@@ -152,6 +152,11 @@ fn phase1_failed(about: &Phase1Ref, why: &Why) -> Vec<Line> {
     let name = &about.policy.name;
     let first = match why {
         Why::TimedOut { .. } => giving_up(name, about),
+        Why::ExchangeNotAllowed { got, expected, .. } => format!(
+            "exchange_setup_p1: expected exchange type {} got {}",
+            exchange_type(*expected),
+            exchange_type(*got)
+        ),
         Why::Verify(found) => match found.fault() {
             Fault::CertificateUnavailable => "rsa_sig_decode_hash: no public key found".to_owned(),
             Fault::Certificate | Fault::Authority => {
@@ -198,6 +203,18 @@ fn phase2(about: &Phase2Ref, what: &Phase2Event) -> Vec<Line> {
         Phase2Event::ResponderLifetime { seconds } => {
             debug(format!("ipsec_handle_leftover_payload: {peer} sets a lifetime of {seconds} seconds"))
         }
+        Phase2Event::OwnLifetime { ours, theirs } => {
+            debug(format!("phase 2 lifetime: {peer} wants {theirs} seconds, {ours} are used"))
+        }
+        Phase2Event::PolicyWanted => {
+            info(format!("a policy is generated for {peer}: {}", traffic(&about.selector)))
+        }
+        Phase2Event::PolicyUpdated => {
+            debug(format!("the policy generated for {peer} serves again: {}", traffic(&about.selector)))
+        }
+        Phase2Event::PolicyDeleted => {
+            info(format!("the policy generated for {peer} is gone: {}", traffic(&about.selector)))
+        }
         Phase2Event::Established(_) => info(format!(
             "isakmpd: quick mode done{}: src: {} dst: {peer}",
             as_responder(about.role),
@@ -240,6 +257,14 @@ fn level(why: &Why) -> Level {
         Severity::Noise => Level::Debug,
         Severity::Warning => Level::Warning,
         Severity::Error => Level::Error,
+    }
+}
+
+/// isakmpd's word for it, as its configuration has it too.
+const fn exchange_type(exchange: Phase1Exchange) -> &'static str {
+    match exchange {
+        Phase1Exchange::Main => "ID_PROT",
+        Phase1Exchange::Aggressive => "AGGRESSIVE",
     }
 }
 

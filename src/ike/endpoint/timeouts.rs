@@ -7,7 +7,7 @@ use crate::ike::dpd::{Probe, RETRY};
 use crate::ike::error::Why;
 use crate::ike::event::{Event, Phase1Event, Phase1Id, Phase2Event};
 use crate::ike::exchange::Again;
-use crate::ike::phase1::{Phase1, State, restart};
+use crate::ike::phase1::{Phase1, restart};
 use crate::ike::phase2::{Pair, QuickId, State as QuickState};
 use crate::ike::timer::Timer;
 use crate::time::Now;
@@ -19,6 +19,7 @@ const PER_COOKIE: u8 = 2;
 impl Endpoint {
     /// The deadline of [`poll_timeout`](Self::poll_timeout) may have passed; spurious calls do nothing.
     pub fn handle_timeout(&mut self, now: Now) {
+        self.core.out.timers.begin(now);
         while let Some(timer) = self.core.out.timers.expire(now.mono) {
             self.timeout(now, timer);
         }
@@ -57,7 +58,7 @@ impl Endpoint {
         let timers = &self.core.policy.timers;
         let transmissions = phase1.common.exchange.transmissions;
         let last = usize::from(transmissions) >= timers.retransmit.len();
-        if !last && transmissions % PER_COOKIE == 0 && matches!(phase1.state, State::ExpectSa(_)) {
+        if !last && transmissions % PER_COOKIE == 0 && phase1.state.is_first() {
             self.by_cookies.remove(&phase1.common.cookies);
             let restarted = restart(phase1, &mut self.core.context(now));
             self.by_cookies.insert(phase1.common.cookies, id);
@@ -89,7 +90,7 @@ impl Endpoint {
     fn rekey_phase1(&mut self, now: Now, id: Phase1Id) {
         let Some(phase1) = self.phase1.get(&id) else { return };
         let (remote, local) = (phase1.common.addresses.remote.ip(), phase1.common.addresses.local.ip());
-        let needed = self.pairs.values().any(|p| p.outbound.dst == remote);
+        let needed = self.pairs.values().any(|p| p.hosts.remote == remote);
         let replaced = phase1.established().is_none_or(|sa| sa.replaced);
         if replaced || !needed || self.is_calling(remote) || self.draining {
             return;
@@ -137,7 +138,7 @@ impl Endpoint {
                 let peer_id = sa.peer_id.clone();
                 self.fail(now, policy.name.clone(), remote, Why::PeerDead.to_string());
                 // Also those that were made under an older ISAKMP SA with it.
-                let is_dead = |p: &&Pair| p.outbound.dst == remote && p.peer_id.is_same(&peer_id);
+                let is_dead = |p: &&Pair| p.hosts.remote == remote && p.peer_id.is_same(&peer_id);
                 let pairs: Vec<_> = self.pairs.values().filter(is_dead).map(|p| p.id).collect();
                 for pair in pairs {
                     self.drop_pair(now, pair, false);
@@ -150,6 +151,9 @@ impl Endpoint {
     }
 
     fn retransmit_quick(&mut self, now: Now, id: QuickId) {
+        if let Some(quick) = self.quick.get(&id) {
+            self.repeat_unconfirmed(quick.common.phase1.id);
+        }
         let Some(quick) = self.quick.get_mut(&id) else { return };
         let (route, timer) = (quick.common.route, Timer::QuickRetransmit(id));
         let timers = &self.core.policy.timers;

@@ -1,9 +1,11 @@
 //! racoon.conf and setkey files.
 
+mod checks;
 mod fuzz_corpus;
 mod goldens;
 mod quirks;
 mod roundtrip;
+mod selection;
 mod tutorial;
 
 use coati::conf::diagnostic::{has_errors, render};

@@ -4,13 +4,14 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::phase2::ph1id;
 use super::{Check, EffectiveRemote, Resolver, algorithms};
 use crate::conf::diagnostic::Diagnostic;
 use crate::conf::racoon::ast::{self, Block, RemoteName, Setting, Value};
 use crate::conf::span::{Span, Spanned};
 use crate::ike::policy::{
-    AuthMethod, Bounds, Grants, Hooks, NatTraversal, Padding, Phase1Exchange, Phase1Policy, Phase1Transform,
-    RemoteAccess, Sourced,
+    AuthMethod, Bounds, GeneratePolicy, Grants, Hooks, NatTraversal, Padding, Phase1Exchange, Phase1Policy,
+    Phase1Transform, RemoteAccess, Sourced,
 };
 
 /// racoon's lifetime of both phases where none is written.
@@ -20,7 +21,7 @@ impl Resolver<'_> {
     pub(super) fn phase1(&mut self, remote: &EffectiveRemote<'_>) -> Option<Phase1Policy> {
         let settings = &remote.settings;
         let head = &remote.remote.name.span;
-        self.exchange_mode(remote);
+        let exchanges = self.exchange_mode(remote);
         self.refuse_in_remote(remote);
         let (address, port) = self.remote_address(remote)?;
         let check = Check::of(settings);
@@ -29,6 +30,9 @@ impl Resolver<'_> {
         if remote.proposals.is_empty() {
             let error = Diagnostic::error(head, "the remote has no proposal");
             self.diagnostics.push(error.with_help("add at least one `proposal { }` block"));
+        }
+        if exchanges.contains(&Phase1Exchange::Aggressive) {
+            self.one_group(&remote.proposals);
         }
         let uses = |method| transforms.iter().any(|t: &Phase1Transform| t.auth.value == method);
         let identity = self.identity(remote, uses(AuthMethod::RsaSignature));
@@ -43,8 +47,8 @@ impl Resolver<'_> {
             remote_port: port,
             remote_natt_port: 4500,
             local: None,
-            exchanges: vec![Phase1Exchange::Main],
-            ph1id: 0,
+            exchanges,
+            ph1id: ph1id(settings),
             my_id: identity.my_id,
             peer_ids: identity.peer_ids,
             transforms,
@@ -60,7 +64,7 @@ impl Resolver<'_> {
             passive: on("passive", false),
             nonce_len: self.nonce_size(settings),
             padding: self.padding(),
-            grants: Grants::default(),
+            grants: grants(settings),
             remote_access: RemoteAccess::default(),
             hooks: Hooks::default(),
             dpd_delay: ast::last(settings, "dpd_delay")
@@ -70,24 +74,43 @@ impl Resolver<'_> {
         })
     }
 
-    fn exchange_mode(&mut self, remote: &EffectiveRemote<'_>) {
+    /// The exchanges of a remote, the one to begin first.
+    fn exchange_mode(&mut self, remote: &EffectiveRemote<'_>) -> Vec<Phase1Exchange> {
         let Some(setting) = ast::last(&remote.settings, "exchange_mode") else {
             let error = Diagnostic::error(&remote.remote.name.span, "the remote has no exchange_mode");
             self.diagnostics.push(error.with_help("add `exchange_mode main;`"));
-            return;
+            return Vec::new();
         };
-        let is_main = |arg: &Spanned<Value>| arg.value == Value::Word("main");
-        let serves_main = setting.args.iter().any(is_main);
-        for other in setting.args.iter().filter(|a| !is_main(a)) {
-            let mode = other.span.text();
-            if serves_main {
-                self.warn(
-                    &other.span,
-                    format!("exchange_mode {mode} is not implemented yet; main mode is used"),
-                );
-            } else {
-                self.error(&other.span, format!("exchange_mode {mode} is not implemented yet"));
+        let mut served = Vec::new();
+        for arg in &setting.args {
+            match arg.value {
+                Value::Word("main") => served.push(Phase1Exchange::Main),
+                Value::Word("aggressive") => served.push(Phase1Exchange::Aggressive),
+                _ => {}
             }
+        }
+        let is_base = |arg: &&Spanned<Value>| arg.value == Value::Word("base");
+        match setting.args.iter().find(is_base) {
+            Some(base) if served.is_empty() => self.error(&base.span, "exchange_mode base is not served"),
+            Some(base) => {
+                let used = served.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ");
+                self.warn(&base.span, format!("exchange_mode base is not served; {used} can be used"));
+            }
+            None => {}
+        }
+        served
+    }
+
+    /// In aggressive mode the offer goes with one public value, so all proposals must have its group.
+    fn one_group(&mut self, proposals: &[&Block]) {
+        let mut groups = proposals.iter().filter_map(|p| ast::last(&p.settings, "dh_group"));
+        let Some(first) = groups.next() else { return };
+        let value = |setting: &Setting| setting.args.first().map(|arg| arg.value.clone());
+        for other in groups.filter(|other| value(other) != value(first)) {
+            let message = "all proposals must have one dh_group where aggressive mode is allowed";
+            let first = &first.span;
+            let help = format!("the first proposal says `{}` (line {})", first.text(), first.position().line);
+            self.diagnostics.push(Diagnostic::error(&other.span, message).with_help(help));
         }
     }
 
@@ -97,10 +120,9 @@ impl Resolver<'_> {
             let (word, number) = (setting.word().unwrap_or_default(), setting.number());
             match setting.name.value {
                 "xauth_login" | "script" => self.not_implemented(setting),
-                "mode_cfg" | "support_proxy" | "weak_phase1_check" if word == "on" => {
+                "mode_cfg" | "weak_phase1_check" if word == "on" => {
                     self.not_implemented(setting);
                 }
-                "generate_policy" if word != "off" => self.not_implemented(setting),
                 "situation" if word != "identity_only" => self.not_implemented(setting),
                 "ike_frag" if word != "off" => self.no_effect(setting, "large messages are sent whole"),
                 "esp_frag" => self.no_effect(setting, "ESP in UDP is not fragmented by us"),
@@ -255,6 +277,20 @@ pub(super) fn lifetime(blocks: &[&[Setting]], implied_by: &Span, check: Check) -
             Bounds { offer: DEFAULT_SECONDS, rule },
             implied_by.source_ref_as(format!("lifetime time {DEFAULT_SECONDS} sec (default)")),
         ),
+    }
+}
+
+/// What the peer gets beyond what is configured in advance.
+fn grants(settings: &[Setting]) -> Grants {
+    let is_on = |name| ast::last(settings, name).is_some_and(Setting::is_on);
+    Grants {
+        generate_policy: match ast::last(settings, "generate_policy").and_then(Setting::word) {
+            Some("on" | "require") => GeneratePolicy::Require,
+            Some("unique") => GeneratePolicy::Unique,
+            _ => GeneratePolicy::Off,
+        },
+        support_proxy: is_on("support_proxy"),
+        weak_phase1_check: false,
     }
 }
 
