@@ -4,6 +4,7 @@ mod check;
 mod demo;
 mod kernel;
 mod pfkey;
+mod racoonctl;
 mod run;
 
 use std::path::{Path, PathBuf};

@@ -193,10 +193,14 @@ impl<'a> Resolver<'a> {
     fn check_admin_socket(&mut self) {
         let listen = self.block("listen");
         let Some(setting) = ast::last(&listen, "adminsock") else { return };
-        if let Some(digits) = setting.number().filter(|digits| globals::octal(*digits).is_none()) {
-            let message = format!("{digits:04} is no mode of a socket");
-            let help = "give each of owner, group and others 0, 2, 4 or 6, e.g. 0660";
-            self.diagnostics.push(Diagnostic::error(&setting.span, message).with_help(help));
+        for arg in &setting.args {
+            if let ast::Value::Number(digits) = arg.value
+                && globals::octal(digits).is_none()
+            {
+                let message = format!("{digits:04} is no mode of a socket");
+                let help = "give each of owner, group and others 0, 2, 4 or 6, e.g. 0660";
+                self.diagnostics.push(Diagnostic::error(&arg.span, message).with_help(help));
+            }
         }
     }
 

@@ -115,12 +115,11 @@ impl Endpoint {
             return Err(Refused::NoSuchPeer(remote));
         }
         let is_between = |p: &&crate::ike::phase2::Pair| {
-            p.outbound.dst == remote && local.is_none_or(|address| p.inbound.dst == address)
+            p.hosts.remote == remote && local.is_none_or(|address| p.hosts.local == address)
         };
         let pairs = self.pairs.values().filter(is_between).map(|p| p.id).collect();
         self.delete_pairs(now, pairs);
         self.delete_phase1s(now, phase1s, &Why::Requested);
-        self.last_begun.remove(&remote);
         Ok(())
     }
 
@@ -128,7 +127,6 @@ impl Endpoint {
     pub(super) fn flush_phase1(&mut self, now: Now) {
         let all = self.phase1.keys().copied().collect();
         self.delete_phase1s(now, all, &Why::Requested);
-        self.last_begun.clear();
     }
 
     /// Deletes all IPsec SAs that we have negotiated, or those of one protocol.
