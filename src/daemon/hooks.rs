@@ -17,8 +17,9 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, JoinSet};
 
+use super::client_environment::client_environment;
 use super::log::{Level, Line, Logger};
-use crate::ike::event::{Event, Phase1Event, Phase1Id, Phase1Ref};
+use crate::ike::event::{AccessEvent, Event, Phase1Event, Phase1Id, Phase1Ref};
 
 pub use environment::{Variable, environment};
 
@@ -63,7 +64,9 @@ struct Job {
 pub struct Hooks {
     jobs: mpsc::Sender<Job>,
     logger: Logger,
-    /// What is known of established ISAKMP SAs. As many as the core has.
+    /// What is known of established ISAKMP SAs that do not serve yet.
+    begun: HashMap<Phase1Id, Vec<Variable>>,
+    /// What is known of those that do. As many as the core has.
     up: HashMap<Phase1Id, Vec<Variable>>,
 }
 
@@ -86,7 +89,7 @@ impl Running {
 pub fn start(logger: &Logger, timeout: Duration) -> (Hooks, Running) {
     let (jobs, inbox) = mpsc::channel(WAITING);
     let runner = Runner::new(logger.clone(), timeout);
-    let hooks = Hooks { jobs, logger: logger.clone(), up: HashMap::new() };
+    let hooks = Hooks { jobs, logger: logger.clone(), begun: HashMap::new(), up: HashMap::new() };
     (hooks, Running(tokio::spawn(runner.run(inbox))))
 }
 
@@ -96,7 +99,12 @@ impl Hooks {
         let Event::Phase1(about, what) = event else { return };
         match what {
             Phase1Event::Established { peer_id, .. } => {
-                let variables = environment(about, peer_id);
+                self.begun.insert(about.id, environment(about, peer_id));
+            }
+            // A road warrior's is up when it has logged in and has its configuration, every other one at once.
+            Phase1Event::Access(AccessEvent::Ready { user, config }) => {
+                let Some(mut variables) = self.begun.remove(&about.id) else { return };
+                variables.extend(client_environment(user.as_deref(), config));
                 self.up.insert(about.id, variables.clone());
                 self.order(about, Occasion::Phase1Up, variables);
             }
@@ -107,6 +115,7 @@ impl Hooks {
             }
             Phase1Event::Failed(_) | Phase1Event::Expired | Phase1Event::Deleted { .. } => {
                 // What has never been up is not down either: a stranger's attempt that fails runs no program.
+                self.begun.remove(&about.id);
                 if let Some(variables) = self.up.remove(&about.id) {
                     self.order(about, Occasion::Phase1Down, variables);
                 }

@@ -12,6 +12,7 @@ use crate::daemon::log::{Dialect, Sink};
 use crate::ike::error::Why;
 use crate::ike::event::Role;
 use crate::ike::policy::{Identity, Phase1Exchange, Phase1Policy};
+use crate::ike::remote_access::ClientConfig;
 use crate::sadb::AddressPair;
 use crate::wire::header::{Cookie, CookiePair};
 
@@ -74,7 +75,7 @@ impl Scene {
     /// Runs what the events ask for, to the end.
     async fn play(&self, timeout: Duration, events: &[Event]) {
         let (mut hooks, running) = start(&self.logger, timeout);
-        events.iter().for_each(|event| hooks.event(event));
+        events.iter().for_each(|event| tell(&mut hooks, event));
         drop(hooks);
         running.finish(Duration::from_secs(60)).await;
     }
@@ -89,6 +90,39 @@ const LONG: Duration = Duration::from_secs(60);
 /// Says its argument and its environment, sorted, without what the shell adds by itself.
 const TELL: &str = "#!/bin/sh\n{ echo \"$1 $#\"; /usr/bin/env | /usr/bin/sort | /bin/grep -v -e ^PWD= -e ^_= -e ^SHLVL=; } \
                     >> \"${0%/*}/out\"\n";
+
+/// Tells of an event, and that what is established serves at once.
+fn tell(hooks: &mut Hooks, event: &Event) {
+    hooks.event(event);
+    if let Event::Phase1(about, Phase1Event::Established { .. }) = event {
+        let ready = AccessEvent::Ready { user: None, config: Box::default() };
+        hooks.event(&Event::Phase1(about.clone(), Phase1Event::Access(ready)));
+    }
+}
+
+/// A road warrior's gateway knows who it is and what it was given; without a login nothing runs.
+#[tokio::test]
+async fn a_road_warrior_is_up_when_it_has_logged_in() {
+    let scene = Scene::new(
+        "#!/bin/sh\n{ /usr/bin/env | /bin/grep -e XAUTH -e INTERNAL | /usr/bin/sort; echo \"$1\"; } >> \"${0%/*}/out\"\n",
+    );
+    let config = ClientConfig { address: Some([10, 9, 0, 1].into()), ..ClientConfig::default() };
+    let ready = AccessEvent::Ready { user: Some("ann".into()), config: Box::new(config) };
+    let (mut hooks, running) = start(&scene.logger, LONG);
+    for event in [
+        scene.up(1, 2),
+        scene.event(1, 2, Phase1Event::Failed(Why::LoginFailed)),
+        scene.up(2, 2),
+        scene.event(2, 2, Phase1Event::Access(ready)),
+        scene.event(2, 2, Phase1Event::Deleted { by_peer: true }),
+    ] {
+        hooks.event(&event);
+    }
+    drop(hooks);
+    running.finish(Duration::from_secs(60)).await;
+    let known = "INTERNAL_ADDR4=10.9.0.1\nXAUTH_USER=ann\n";
+    assert_eq!(scene.written(), format!("{known}phase1_up\n{known}phase1_down\n"));
+}
 
 #[tokio::test]
 async fn a_program_gets_racoons_variables_and_nothing_else() {
@@ -193,7 +227,7 @@ async fn a_flood_of_events_is_bounded() {
     let scene = Scene::new("#!/bin/sh\necho x >> \"${0%/*}/out\"\n");
     let events: Vec<_> = (0..1000).map(|n| scene.up(n, 2)).collect();
     let (mut hooks, running) = start(&scene.logger, LONG);
-    events.iter().for_each(|event| hooks.event(event));
+    events.iter().for_each(|event| tell(&mut hooks, event));
     // Nothing ran yet: this thread has not waited for anything.
     let refused = scene.log().matches("too many wait already").count();
     assert_eq!(refused, 1000 - WAITING);
