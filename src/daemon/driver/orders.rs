@@ -7,8 +7,9 @@ use tokio::sync::oneshot;
 
 use super::{Driver, Input};
 use crate::conf::Network;
+use crate::crypto::secret::Secret;
 use crate::daemon::control::{
-    Concealed, DumpForm, DumpWhat, Family, IpsecProtocol, Look, Order, Password, Request, Response, Traffic,
+    Concealed, DumpForm, DumpWhat, Family, IpsecProtocol, Look, Order, Request, Response, Traffic,
 };
 use crate::daemon::dump;
 use crate::daemon::log::Notice;
@@ -240,8 +241,11 @@ impl Driver {
     }
 }
 
-fn login(user: Option<String>, password: Option<Password>) -> Option<Login> {
-    user.map(|user| Login { user, password: password.map(|password| password.octets()) })
+fn login(user: Option<String>, password: Option<Concealed>) -> Option<Login> {
+    user.map(|user| Login {
+        user,
+        password: password.map(|text| Secret::new(text.expose().as_bytes().to_vec())),
+    })
 }
 
 const fn flush(family: Family) -> Command {
