@@ -325,6 +325,24 @@ impl Policy {
         self.phase1.iter().filter(move |p| p.remote == own)
     }
 
+    /// Those of the [`candidates`](Self::candidates) under which there is a rule for this traffic, whoever the peer turns
+    /// out to be (racoon's `remoteid` names its `ph1id`); all of them where there is none.
+    pub(super) fn serving(&self, address: IpAddr, selector: &Selector) -> Vec<Arc<Phase1Policy>> {
+        let serves = |phase1: &&Arc<Phase1Policy>| {
+            let asked = Asked {
+                selector,
+                names: (None, None),
+                phase1,
+                peer_id: None,
+                client: address,
+                generates: false,
+            };
+            self.phase2_for(&asked).is_some()
+        };
+        let serving: Vec<_> = self.candidates(address).filter(serves).map(Arc::clone).collect();
+        if serving.is_empty() { self.candidates(address).map(Arc::clone).collect() } else { serving }
+    }
+
     /// The phase 2 policy for what is asked: the one that says most of it.
     pub fn phase2_for(&self, asked: &Asked<'_>) -> Option<&Arc<Phase2Policy>> {
         self.phase2

@@ -146,12 +146,13 @@ impl Endpoint {
             // A later attempt at a rekey finds what came of the one under way.
             return self.rekey_failed(now, wish.replaces);
         }
-        let Some(policy) = self.core.policy.phase1_for(remote).map(Arc::clone) else {
+        let policies = self.core.policy.serving(remote, &wish.selector);
+        let Some(policy) = policies.first().map(Arc::clone) else {
             return self.cannot(now, &wish, Why::NoPolicy);
         };
         let usable = match &wish.peer_id {
-            Some(peer_id) => self.phase1_of(remote, &policy.name, peer_id),
-            None => self.phase1_to(remote, &policy.name),
+            Some(peer_id) => self.phase1_of(remote, peer_id),
+            None => self.phase1_to(remote, &policies),
         };
         if let Some(phase1) = usable {
             return self.start_quick(now, phase1, wish);
@@ -231,7 +232,7 @@ impl Endpoint {
             selector: &wish.selector,
             names: (None, None),
             phase1: &common.policy,
-            peer_id: &caller.peer_id,
+            peer_id: Some(&caller.peer_id),
             client: caller.own_address(wish.endpoints.remote),
             generates: false,
         };

@@ -284,7 +284,7 @@ impl Endpoint {
         let Some(pair) = self.pairs.get(&id) else { return };
         let (remote, inbound) = (pair.hosts.remote, pair.inbound);
         // Who shares an address with others is told itself, if it can be.
-        let of_peer = self.phase1_of(remote, &pair.phase1.policy.name, &pair.peer_id);
+        let of_peer = self.phase1_of(remote, &pair.peer_id);
         if let Some(phase1) = of_peer.or_else(|| self.usable_phase1(remote, &pair.phase1.policy.name)) {
             self.inform(now, phase1, &informational::delete_phase2(inbound));
         }

@@ -1,5 +1,6 @@
 //! racoon.conf and setkey files.
 
+mod checks;
 mod fuzz_corpus;
 mod goldens;
 mod quirks;
