@@ -16,6 +16,7 @@ pub mod kernel_task;
 pub mod listener;
 pub mod load;
 pub mod log;
+pub mod login;
 pub mod network;
 pub mod operate;
 pub mod run;

@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 pub(super) use aggressive_responder::Refusal;
 pub(super) use choice::{Candidates, NoChoice};
-pub(super) use established::{Established, notification};
+pub(super) use established::{Established, notification, open_hashed, seal_hashed};
 pub(super) use half_open::{Admission, HalfOpen, HalfOpenTable, refusal};
 pub(super) use transcript::Keys;
 
@@ -80,6 +80,7 @@ const MAX_REPEATS: u8 = 8;
 pub(super) struct Features {
     pub(super) nat_traversal: bool,
     pub(super) dpd: bool,
+    pub(super) xauth: bool,
 }
 
 impl Common {
@@ -126,7 +127,7 @@ impl Common {
         (self.addresses, self.natt)
     }
 
-    fn header(&self, first: PayloadType) -> Header {
+    pub(super) fn header(&self, first: PayloadType) -> Header {
         Header {
             cookies: self.cookies,
             next_payload: first,
@@ -332,6 +333,11 @@ impl Phase1 {
             State::Established(sa) => Some(sa),
             _ => None,
         }
+    }
+
+    /// Whether it is an SA under which the peer may do everything that its policy allows.
+    pub(super) fn is_open(&self) -> bool {
+        self.established().is_some_and(|sa| sa.access.is_open())
     }
 
     /// The SA, when it is one, together with what every state knows.

@@ -2,6 +2,7 @@
 //! dialect it came from. Every part that a refusal may name keeps the place where it is written.
 
 mod bounds;
+mod login_servers;
 mod psk;
 mod reload;
 mod remote_access;
@@ -14,6 +15,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use bounds::{Bounds, PfsRule, Rule, Verdict};
+pub use login_servers::{
+    LdapAttributes, LdapServer, LoginServers, MAX_RADIUS_SERVERS, RadiusServer, RadiusServers,
+};
 pub use psk::{PskEntry, PskOwner, PskTable};
 pub use remote_access::{
     Accounting, AddressSource, AuthSource, GroupSource, Login, ModeConfig, RemoteAccess, SplitNetwork,
@@ -116,6 +120,49 @@ pub enum AuthMethod {
     Ecdsa384,
     /// ECDSA with SHA-512 on P-521 (RFC 4754).
     Ecdsa521,
+    /// A secret both know, then the client's login (draft-ietf-ipsec-isakmp-xauth-06).
+    XauthPreSharedKey(Edge),
+    /// RSA signatures of both, then the client's login.
+    XauthRsa(Edge),
+    /// An RSA signature of the gateway alone; the client proves nothing but its login
+    /// (draft-ietf-ipsec-isakmp-hybrid-auth-05).
+    HybridRsa(Edge),
+}
+
+/// Which side of a login we are. It does not depend on who begins phase 1.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Edge {
+    /// We log in.
+    Client,
+    /// We ask for the login.
+    Gateway,
+}
+
+impl AuthMethod {
+    /// Which side of the login that follows phase 1 we are; `None` where none follows.
+    pub const fn edge(self) -> Option<Edge> {
+        match self {
+            Self::XauthPreSharedKey(edge) | Self::XauthRsa(edge) | Self::HybridRsa(edge) => Some(edge),
+            Self::PreSharedKey | Self::RsaSignature | Self::Ecdsa256 | Self::Ecdsa384 | Self::Ecdsa521 => {
+                None
+            }
+        }
+    }
+
+    /// Whether phase 1 is authenticated by a pre-shared key.
+    pub const fn is_pre_shared(self) -> bool {
+        matches!(self, Self::PreSharedKey | Self::XauthPreSharedKey(_))
+    }
+
+    /// Whether we sign in phase 1, and so need a certificate.
+    pub const fn we_sign(self) -> bool {
+        !self.is_pre_shared() && !matches!(self, Self::HybridRsa(Edge::Client))
+    }
+
+    /// Whether the peer signs in phase 1, so that we need authorities which we trust.
+    pub const fn peer_signs(self) -> bool {
+        !self.is_pre_shared() && !matches!(self, Self::HybridRsa(Edge::Gateway))
+    }
 }
 
 /// Whether to look for NATs (RFC 3947).

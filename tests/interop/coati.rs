@@ -12,7 +12,7 @@ use crate::pki::{OUR_NAME, Pki};
 use crate::process::{Daemon, run};
 use crate::tunnel::{Auth, Front, Initiator, Tunnel};
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_coati");
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_coati");
 
 /// A running Coati.
 pub(crate) struct Coati {
@@ -43,8 +43,17 @@ impl Coati {
         front: Front,
         files: [(&str, std::path::PathBuf); N],
     ) -> Outcome<Self> {
+        Self::launch_as(lab, lab.on(Side::Ours, PROGRAM), front, files)
+    }
+
+    /// The same by a command that ends in our program's name.
+    pub(crate) fn launch_as<const N: usize>(
+        lab: &Lab,
+        mut command: Command,
+        front: Front,
+        files: [(&str, std::path::PathBuf); N],
+    ) -> Outcome<Self> {
         let control = lab.dir.join("coati.sock");
-        let mut command = lab.on(Side::Ours, PROGRAM);
         command.arg("run").arg("--control").arg(&control).args(["--tun", "coati0", "-d"]);
         for (option, file) in files {
             command.arg(option).arg(file);

@@ -27,9 +27,14 @@ pub(crate) fn child(n: usize) -> String {
 /// Starts charon on `side` with a connection for each of the tunnels. On our own side it stands in for Coati, to check
 /// the laboratory itself.
 pub(crate) fn start(lab: &Lab, side: Side, pki: &Pki, tunnels: &[Tunnel]) -> Outcome<Charon> {
+    start_with(lab, side, pki, &swanctl_conf(side, tunnels))
+}
+
+/// Starts charon on `side` with these connections.
+pub(crate) fn start_with(lab: &Lab, side: Side, pki: &Pki, swanctl_conf: &str) -> Outcome<Charon> {
     let dir = lab.dir.join(if side == Side::Ours { "charon-ours" } else { "charon" });
     let names = ["coati", "charon", "stranger"];
-    Charon::start(lab.on(side, "unshare"), &dir, USERSPACE_ESP, pki, &names, &swanctl_conf(side, tunnels))
+    Charon::start(lab.on(side, "unshare"), &dir, USERSPACE_ESP, pki, &names, swanctl_conf)
 }
 
 fn swanctl_conf(side: Side, tunnels: &[Tunnel]) -> String {

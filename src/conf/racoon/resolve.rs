@@ -7,8 +7,13 @@
 mod algorithms;
 mod credentials;
 mod globals;
+mod login;
+mod login_servers;
+mod mode_config;
 mod phase1;
 mod phase2;
+mod privsep;
+mod radius_conf;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -71,15 +76,18 @@ pub fn resolve(
     env: &dyn Environment,
 ) -> (Option<Policy>, Vec<Diagnostic>) {
     let mut resolver = Resolver::new(config, env);
-    resolver.refuse_unserved_blocks();
+    resolver.refuse_unserved();
     resolver.check_admin_socket();
+    resolver.privsep();
     resolver.read_psks();
     let remotes = resolver.remotes();
     let phase1: Vec<_> = remotes.iter().filter_map(|r| resolver.phase1(r)).map(Arc::new).collect();
     let phase2 = resolver.phase2(&remotes).into_iter().map(Arc::new).collect();
     resolver.find_duplicate_remotes(&remotes);
     resolver.warn_of_grants(&remotes);
-    let mut policy = Policy { phase1, phase2, timers: resolver.timers(), ..Policy::default() };
+    let mode_config = resolver.mode_config().map(Arc::new);
+    let timers = resolver.timers();
+    let mut policy = Policy { phase1, phase2, mode_config, timers, ..Policy::default() };
     let mut diagnostics = resolver.diagnostics;
     if let Some(setkey) = setkey {
         let (resolved, mut found) = setkey::resolve(setkey, env);
@@ -173,14 +181,7 @@ impl<'a> Resolver<'a> {
         Path::new(folder).join(name)
     }
 
-    fn refuse_unserved_blocks(&mut self) {
-        for item in &self.config.items {
-            let Item::Block(block) = item else { continue };
-            if matches!(block.name.value, "mode_cfg" | "radiuscfg" | "ldapcfg" | "privsep") {
-                let message = format!("the block `{}` is not implemented yet", block.name.value);
-                self.error(&block.name.span, message);
-            }
-        }
+    fn refuse_unserved(&mut self) {
         if let Some(backup) = self.path("backupsa") {
             self.not_implemented(backup);
         }

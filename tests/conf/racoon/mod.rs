@@ -4,6 +4,8 @@ mod checks;
 mod fuzz_corpus;
 mod goldens;
 mod quirks;
+mod road_clients;
+mod road_warriors;
 mod roundtrip;
 mod selection;
 mod tutorial;
