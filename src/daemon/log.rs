@@ -113,6 +113,11 @@ pub fn render_notice(dialect: Dialect, notice: &Notice) -> Vec<Line> {
     }
 }
 
+/// A text of a peer's, without the control characters that it may have put there.
+pub fn printable(text: &str) -> String {
+    explain::printable(text)
+}
+
 /// An identity as a person would write it, without the control characters that a peer may have put there.
 pub fn identity_text(id: &Identity) -> String {
     explain::identity(id)
