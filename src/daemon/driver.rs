@@ -50,6 +50,9 @@ pub enum Input {
 /// Reads the configuration again, on a thread of its own.
 pub type Reload = Arc<dyn Fn() -> Result<Arc<Policy>, String> + Send + Sync>;
 
+/// Looks at every event. It must not wait.
+pub type Watcher = Box<dyn FnMut(&Event) + Send>;
+
 /// Everything a driver is made of.
 pub struct Parts {
     /// The core.
@@ -78,6 +81,8 @@ pub struct Parts {
     pub events: Announcer,
     /// How to read the configuration again.
     pub reload: Reload,
+    /// Who looks at events.
+    pub watchers: Vec<Watcher>,
 }
 
 /// Drives one endpoint until it has drained.
@@ -177,8 +182,17 @@ impl Driver {
     }
 
     fn on_signal(&mut self, number: i32) {
+        if number == libc::SIGHUP {
+            // Whoever has moved the log away says so by this signal.
+            self.parts.logger.reopen();
+        }
         self.parts.logger.notice(&Notice::Signal(number));
-        if number == libc::SIGHUP { self.reload(None) } else { self.shut_down() }
+        match number {
+            libc::SIGHUP => self.reload(None),
+            // Only not to be ended by it.
+            libc::SIGUSR1 => {}
+            _ => self.shut_down(),
+        }
     }
 
     /// Begins to end; asked a second time, ends at once.
@@ -189,6 +203,7 @@ impl Driver {
             return;
         }
         self.ending = Some(now.mono + DRAIN);
+        self.parts.logger.ending();
         if let Err(refused) = self.parts.endpoint.handle_command(now, Command::Shutdown) {
             tracing::debug!(why = %refused, "shutdown refused");
         }
@@ -221,6 +236,7 @@ impl Driver {
             while let Some(event) = parts.endpoint.poll_event() {
                 idle = false;
                 parts.logger.event(now.mono, &event);
+                parts.watchers.iter_mut().for_each(|watch| watch(&event));
                 if parts.events.is_heard() {
                     EventReport::of(&event).into_iter().for_each(|told| parts.events.announce(told));
                 }

@@ -8,7 +8,7 @@ use super::proposal::phase2::Encapsulation;
 use super::proposal::{Chosen1, Chosen2, Mismatch, Offer};
 use super::remote_access::ClientConfig;
 use crate::crypto::x509::Weakness;
-use crate::sadb::{AddressPair, KernelError, KernelNotice, SaId, SaPair, Selector};
+use crate::sadb::{AddressPair, KernelError, KernelNotice, Protocol, SaId, SaPair, Selector};
 use crate::wire::header::{CookiePair, MessageId};
 use crate::wire::registry::{ExchangeType, NotifyMessageType, ProtocolId};
 
@@ -77,6 +77,10 @@ pub enum Event {
     CannotConnect {
         /// What was asked for.
         selector: Selector,
+        /// How it was to be protected.
+        protocol: Protocol,
+        /// Our end.
+        local: std::net::IpAddr,
         /// The peer.
         remote: std::net::IpAddr,
         /// Why.
@@ -187,6 +191,8 @@ pub enum Phase1Event {
         /// Pairs dropped.
         phase2: usize,
     },
+    /// Probes of the peer were not answered. All its SAs go now, and this one at last, as [`Failed`](Self::Failed).
+    PeerDead,
     /// A new phase 1 is begun to replace this one.
     Rekeying,
     /// Its lifetime has passed.
@@ -235,6 +241,13 @@ pub enum AccessEvent {
         /// Who it is, where it has logged in.
         user: Option<Arc<str>>,
         /// What it was given.
+        config: Box<ClientConfig>,
+    },
+    /// Nothing is left to be done: the ISAKMP SA serves. Also told of those that need no login.
+    Ready {
+        /// The user that has logged in, where we are its gateway.
+        user: Option<Arc<str>>,
+        /// What we have been given as a client, or the client's address and mask where we are its gateway.
         config: Box<ClientConfig>,
     },
     /// Client: the gateway takes our login.

@@ -478,11 +478,14 @@ impl Phase1 {
 
     /// The error that an encrypted informational message reports while our message 5, or message 2 of aggressive mode,
     /// waits for its answer. The keys are there, but who sent it is not proved: it is a hint.
-    pub(super) fn early_notify(&self, received: Received<'_>) -> Option<NotifyMessageType> {
+    ///
+    /// # Errors
+    /// Why it cannot be read, where that tells more than that it came too early.
+    pub(super) fn early_notify(&self, received: Received<'_>) -> Result<Option<NotifyMessageType>, Why> {
         match &self.state {
-            State::ExpectAuth(s) => s.early_notify(received),
+            State::ExpectAuth(s) => Ok(s.early_notify(received)),
             State::AggressiveResponderExpectAuth(s) => s.early_notify(received),
-            _ => None,
+            _ => Ok(None),
         }
     }
 

@@ -10,6 +10,7 @@ mod responder;
 mod source;
 mod traffic;
 
+use std::cmp::Reverse;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -360,11 +361,6 @@ impl Policy {
         }
     }
 
-    /// The phase 1 policy under which a peer at `address` is called: its own, else one for anybody.
-    pub fn phase1_for(&self, address: IpAddr) -> Option<&Arc<Phase1Policy>> {
-        self.candidates(address).next()
-    }
-
     /// The phase 1 policies that a peer at `address` may come under, in their order: all its own, else all for anybody.
     /// What it offers, and then who it is, decides between them.
     pub fn candidates(&self, address: IpAddr) -> impl Iterator<Item = &Arc<Phase1Policy>> {
@@ -373,21 +369,20 @@ impl Policy {
     }
 
     /// Those of the [`candidates`](Self::candidates) under which there is a rule for this traffic, whoever the peer turns
-    /// out to be (racoon's `remoteid` names its `ph1id`); all of them where there is none.
+    /// out to be (racoon's `remoteid` names its `ph1id`), the best rule first, and first those that may call; all of them
+    /// where there is none.
     pub(super) fn serving(&self, address: IpAddr, selector: &Selector) -> Vec<Arc<Phase1Policy>> {
-        let serves = |phase1: &&Arc<Phase1Policy>| {
-            let asked = Asked {
-                selector,
-                names: (None, None),
-                phase1,
-                peer_id: None,
-                client: address,
-                generates: false,
-            };
-            self.phase2_for(&asked).is_some()
+        let rank = |phase1: &Phase1Policy| {
+            let (names, client) = ((None, None), address);
+            let asked = Asked { selector, names, phase1, peer_id: None, client, generates: false };
+            self.phase2.iter().filter_map(|rule| rule.rank(&asked)).max()
         };
-        let serving: Vec<_> = self.candidates(address).filter(serves).map(Arc::clone).collect();
-        if serving.is_empty() { self.candidates(address).map(Arc::clone).collect() } else { serving }
+        let mut serving: Vec<_> = self.candidates(address).map(|p| (rank(p), Arc::clone(p))).collect();
+        if serving.iter().any(|(rank, _)| rank.is_some()) {
+            serving.retain(|(rank, _)| rank.is_some());
+        }
+        serving.sort_by_key(|(rank, p)| (Reverse(*rank), p.passive));
+        serving.into_iter().map(|(_, policy)| policy).collect()
     }
 
     /// The phase 2 policy for what is asked: the one that says most of it.

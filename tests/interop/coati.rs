@@ -118,11 +118,12 @@ fn write_racoon(
             ),
         };
         let (proposal, sainfo) = tunnel.suite.racoon(method);
+        let exchange = tunnel.exchange();
         let (phase1, phase2) = tunnel.our_life;
         let (ours, theirs) = (inner(Side::Ours, n, 0), inner(Side::Theirs, n, 0));
         let _ = write!(
             conf,
-            "remote {peer} {{\n    exchange_mode main;\n    {identity}    proposal_check obey;\n    \
+            "remote {peer} {{\n    exchange_mode {exchange};\n    {identity}    proposal_check obey;\n    \
              nat_traversal on;\n    lifetime time {phase1} sec;\n    {proposal}\n}}\n\
              sainfo subnet {ours}/24 any subnet {theirs}/24 any {{\n    lifetime time {phase2} sec;\n    \
              {sainfo}\n}}\n"
@@ -162,6 +163,7 @@ fn write_ipsec_conf(
             Auth::RsaDn => return Err("ipsec.conf cannot name a DN".into()),
         };
         let (phase1, phase2) = tunnel.our_life;
+        let algorithms = algorithms.replacen("main", tunnel.exchange(), 1);
         let algorithms = algorithms.replace(" quick ", &format!(" lifetime {phase1} quick "));
         let _ = writeln!(
             conf,

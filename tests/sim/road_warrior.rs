@@ -159,10 +159,22 @@ pub(crate) fn called_by_the_gateway(method: Method, mode: Phase1Exchange) -> Pai
 
 fn steps(gateway: &Gateway) -> Vec<AccessEvent> {
     let steps = gateway.events.iter().filter_map(|(_, e)| match e {
+        Event::Phase1(_, Phase1Event::Access(AccessEvent::Ready { .. })) => None,
         Event::Phase1(_, Phase1Event::Access(step)) => Some(step.clone()),
         _ => None,
     });
     steps.collect()
+}
+
+/// The users and addresses of the ISAKMP SAs that became ready.
+fn ready(gateway: &Gateway) -> Vec<(Option<&str>, Option<Ipv4Addr>)> {
+    let ready = gateway.events.iter().filter_map(|(_, e)| match e {
+        Event::Phase1(_, Phase1Event::Access(AccessEvent::Ready { user, config })) => {
+            Some((user.as_deref(), config.address))
+        }
+        _ => None,
+    });
+    ready.collect()
 }
 
 fn reasons(gateway: &Gateway) -> Vec<Why> {
@@ -214,6 +226,8 @@ fn a_right_password_opens_the_gate_with_every_method() {
         assert_eq!(steps(&pair.b), expected, "{used:?}");
         assert_eq!(steps(&pair.a), [AccessEvent::LoggedIn, AccessEvent::Configured(received)]);
         assert_eq!(given(&pair), [address(1).map(Into::into)]);
+        assert_eq!(ready(&pair.b), [(Some("ann"), address(1))]);
+        assert_eq!(ready(&pair.a), [(None, address(1))]);
         let status = pair.a.endpoint.status(pair.now);
         assert_eq!(status.phase1[0].own_address, address(1).map(Into::into));
         // Main mode six, the login four, its configuration two, quick mode three; nothing was sent twice.
@@ -232,6 +246,7 @@ fn a_wrong_password_is_told_after_a_while_and_ends_it() {
         assert_eq!(reasons(&pair.a), [Why::LoginRefused]);
         assert!(pair.a.endpoint.is_idle() && pair.b.endpoint.is_idle());
         assert_eq!(tunnels(&pair), (0, 0));
+        assert!(ready(&pair.a).is_empty() && ready(&pair.b).is_empty());
         let why = "the password is wrong".to_owned();
         let failed = AccessEvent::LoginFailed { user: Some("ann".into()), why };
         assert_eq!(steps(&pair.b), [AccessEvent::LoginRequested, failed]);

@@ -21,12 +21,12 @@ use std::time::Duration;
 
 pub use globals::{AdminSocket, Globals, ListenAddress, globals};
 
-use super::ast::{self, Block, Item, RacoonConfig, Remote, Sainfo, Setting};
+use super::ast::{self, Block, Item, RacoonConfig, Remote, Sainfo, Setting, Value};
 use crate::conf::diagnostic::{self, Diagnostic};
 use crate::conf::environment::Environment;
 use crate::conf::secrets;
 use crate::conf::setkey::{self, SetkeyConfig};
-use crate::ike::policy::{Policy, PskTable, Rule, Timers};
+use crate::ike::policy::{Phase1Policy, Policy, PskTable, Rule, Timers};
 
 /// How strictly a peer's values are compared (`proposal_check`).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -81,7 +81,9 @@ pub fn resolve(
     resolver.privsep();
     resolver.read_psks();
     let remotes = resolver.remotes();
-    let phase1: Vec<_> = remotes.iter().filter_map(|r| resolver.phase1(r)).map(Arc::new).collect();
+    let resolved: Vec<_> = remotes.iter().filter_map(|r| Some((r, Arc::new(resolver.phase1(r)?)))).collect();
+    resolver.find_ambiguous_remotes(&resolved);
+    let phase1: Vec<_> = resolved.into_iter().map(|(_, policy)| policy).collect();
     let phase2 = resolver.phase2(&remotes).into_iter().map(Arc::new).collect();
     resolver.find_duplicate_remotes(&remotes);
     resolver.warn_of_grants(&remotes);
@@ -175,6 +177,17 @@ impl<'a> Resolver<'a> {
         self.top_settings("path").into_iter().rfind(|s| s.word() == Some(kind))
     }
 
+    /// The program of a remote for an event, relative to `path script`.
+    fn script(&self, settings: &[Setting], event: &str) -> Option<PathBuf> {
+        let is_for = |setting: &&Setting| {
+            setting.name.value == "script"
+                && setting.args.iter().any(|a| matches!(a.value, Value::Word(w) if w == event))
+        };
+        let name = settings.iter().rev().find(is_for)?.text()?;
+        let folder = self.path("script").and_then(Setting::text).unwrap_or_default();
+        Some(Path::new(folder).join(name))
+    }
+
     /// A file name, relative to `path certificate`.
     fn in_certificate_folder(&self, name: &str) -> PathBuf {
         let folder = self.path("certificate").and_then(Setting::text).unwrap_or_default();
@@ -182,9 +195,6 @@ impl<'a> Resolver<'a> {
     }
 
     fn refuse_unserved(&mut self) {
-        if let Some(backup) = self.path("backupsa") {
-            self.not_implemented(backup);
-        }
         for setting in self.top_settings("complex_bundle").into_iter().filter(|s| !s.is_on()) {
             self.no_effect(setting, "bundles are not negotiated");
         }
@@ -195,7 +205,7 @@ impl<'a> Resolver<'a> {
         let listen = self.block("listen");
         let Some(setting) = ast::last(&listen, "adminsock") else { return };
         for arg in &setting.args {
-            if let ast::Value::Number(digits) = arg.value
+            if let Value::Number(digits) = arg.value
                 && globals::octal(digits).is_none()
             {
                 let message = format!("{digits:04} is no mode of a socket");
@@ -258,6 +268,26 @@ impl<'a> Resolver<'a> {
                 let line = same.remote.name.span.position().line;
                 let message = format!("there is a remote {} in line {line} already", later.remote.name.value);
                 self.error(&later.remote.name.span, message);
+            }
+        }
+    }
+
+    /// Of several remotes with one address a peer chooses by what it offers and by who it is, but when we call it nothing
+    /// does. racoon does not call then.
+    fn find_ambiguous_remotes(&mut self, resolved: &[(&EffectiveRemote<'_>, Arc<Phase1Policy>)]) {
+        let calls = |p: &Phase1Policy| p.remote.filter(|_| !p.passive).map(|address| (address, p.ph1id));
+        for (at, (later, policy)) in resolved.iter().enumerate() {
+            let Some(peer) = calls(policy) else { continue };
+            if let Some((_, first)) = resolved[..at].iter().find(|(_, p)| calls(p) == Some(peer)) {
+                let address = peer.0;
+                let message = format!(
+                    "the remote at {} is for {address} too; it is used when we call {address}",
+                    first.at
+                );
+                let help =
+                    "tell them apart with `ph1id` (and `remoteid` in the sainfo), or write `passive on;`";
+                let warning = Diagnostic::warning(&later.remote.name.span, message).with_help(help);
+                self.diagnostics.push(warning);
             }
         }
     }

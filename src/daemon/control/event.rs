@@ -118,7 +118,7 @@ impl EventReport {
         match event {
             Event::Phase1(sa, event) => phase1(sa, event),
             Event::Phase2(sa, event) => phase2(sa, event),
-            Event::CannotConnect { selector, remote, why } => Some(Self {
+            Event::CannotConnect { selector, remote, why, .. } => Some(Self {
                 remote: Some(SocketAddr::new(*remote, 0)),
                 name: Some(selector.to_string()),
                 reason: Some(why.to_string()),

@@ -19,7 +19,7 @@ pub(super) fn render(event: &Event) -> Vec<Line> {
         Event::Queued { connection, remote } => {
             debug(format!("exchange_establish: {} waits for a phase 1 with {remote}", connection.name))
         }
-        Event::CannotConnect { selector, remote, why } => {
+        Event::CannotConnect { selector, remote, why, .. } => {
             let text = format!("{} cannot be negotiated with {remote}: {why}", traffic(selector));
             match why {
                 Why::NoPolicy => {
@@ -127,6 +127,7 @@ fn access(peer: IpAddr, step: &AccessEvent) -> Vec<Line> {
         AccessEvent::Assigned { config, .. } => {
             debug(format!("cfg: sent to {peer}: {}", explain::client_config(config)))
         }
+        AccessEvent::Ready { .. } => Vec::new(),
         AccessEvent::LoggedIn => info(format!("isakmpd: logged in at {peer}")),
         AccessEvent::Configured(config) => {
             info(format!("isakmpd: configuration from {peer}: {}", explain::client_config(config)))
@@ -170,6 +171,7 @@ fn phase1_debug(about: &Phase1Ref, what: &Phase1Event) -> String {
                 "INITIAL-CONTACT from {peer}: {phase1} ISAKMP SAs and {phase2} pairs of IPsec SAs dropped"
             )
         }
+        Phase1Event::PeerDead => format!("dpd_event: {peer} ({name}) does not answer"),
         Phase1Event::Rekeying => format!("sa_soft_expire: phase 1 with {peer} is replaced"),
         Phase1Event::Expired => format!("sa_hard_expire: phase 1 with {peer} ({name})"),
         Phase1Event::Deleted { .. } => format!("sa_delete: phase 1 with {peer} ({name})"),

@@ -7,8 +7,9 @@ use super::{Endpoint, Refused};
 use crate::ike::error::Why;
 use crate::ike::event::{AccessEvent, Event, Phase1Event, Phase1Id, Phase1Ref};
 use crate::ike::login::{LoginId, LoginRequest, Verdict};
+use crate::ike::phase1::Established;
 use crate::ike::policy::{Accounting, ModeConfig};
-use crate::ike::remote_access::{Holder, Lease, Session};
+use crate::ike::remote_access::{ClientConfig, Holder, Lease, Session};
 use crate::ike::timer::Timer;
 use crate::ike::transaction::{Access, Purpose, mode_config, xauth};
 use crate::time::Now;
@@ -90,6 +91,9 @@ impl Endpoint {
     fn open_access(&mut self, now: Now, id: Phase1Id) {
         self.core.out.timers.clear(Timer::AccessGiveUp(id));
         self.set_access(id, Access::Open);
+        let Some(sa) = self.phase1.get(&id).and_then(|p| p.established()) else { return };
+        let ready = ready(sa, self.core.policy.mode_config.as_deref());
+        self.access_event(id, ready);
         self.phase1_opened(now, id);
     }
 
@@ -279,4 +283,14 @@ fn lease_news(lease: &Lease<Phase1Ref>, port: u32, begins: bool) -> Option<(Phas
         begins,
     };
     Some((lease.about.clone(), news))
+}
+
+/// What is told of an ISAKMP SA that serves.
+fn ready(sa: &Established, config: Option<&ModeConfig>) -> AccessEvent {
+    let Some(session) = &sa.session else {
+        return AccessEvent::Ready { user: None, config: sa.received.clone().unwrap_or_default() };
+    };
+    let netmask = session.netmask.or_else(|| config?.netmask4).filter(|_| session.address.is_some());
+    let config = ClientConfig { address: session.address, netmask, ..ClientConfig::default() };
+    AccessEvent::Ready { user: session.user.clone(), config: Box::new(config) }
 }

@@ -157,13 +157,15 @@ impl Endpoint {
         if let Some(phase1) = usable {
             return self.start_quick(now, phase1, wish);
         }
-        if !self.is_calling(remote)
-            && let Err(why) = self.begin_phase1(now, &policy, wish.endpoints.local, remote)
-        {
+        let is_calling = self.is_calling(remote);
+        if !is_calling && let Err(why) = self.may_begin_phase1(now, &policy, remote) {
             return self.cannot(now, &wish, why);
         }
         if let Some(connection) = &wish.connection {
             self.core.out.event(Event::Queued { connection: Arc::clone(connection), remote });
+        }
+        if !is_calling && let Err(why) = self.begin_phase1(now, &policy, wish.endpoints.local, remote) {
+            return self.cannot(now, &wish, why);
         }
         let id = self.core.out.number();
         let deadline = now.mono + self.core.policy.timers.phase1_wait;
@@ -205,7 +207,8 @@ impl Endpoint {
             if why != Why::TooSoon && why != Why::Phase1Failed {
                 self.fail(now, name, remote, why.to_string());
             }
-            self.core.out.event(Event::CannotConnect { selector, remote, why });
+            let (protocol, local) = (wish.protocol, wish.endpoints.local);
+            self.core.out.event(Event::CannotConnect { selector, protocol, local, remote, why });
         }
         self.check_later(now);
     }

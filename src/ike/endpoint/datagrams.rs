@@ -142,15 +142,18 @@ impl Endpoint {
 
     /// A message under an ISAKMP SA that is not established: held for the moment that a job takes, if it will be.
     fn too_early(&mut self, id: Phase1Id, received: Received<'_>) -> Result<(), Reject> {
-        let Some(phase1) = self.phase1.remove(&id) else { return Err(Why::UnknownCookies.into()) };
+        let Some(mut phase1) = self.phase1.remove(&id) else { return Err(Why::UnknownCookies.into()) };
         let state = phase1.state.name();
         if phase1.is_about_to_be_established() {
             self.phase1.insert(id, phase1.hold(received));
             return Ok(());
         }
         let notify = phase1.early_notify(received);
+        if let Err(why) = &notify {
+            phase1.common.tell_refusal(why, &mut self.core.out);
+        }
         self.phase1.insert(id, phase1);
-        match notify {
+        match notify? {
             Some(notify) => {
                 self.note_refusal(id, notify, true);
                 Ok(())

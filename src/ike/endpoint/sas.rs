@@ -32,13 +32,7 @@ impl Endpoint {
         local: IpAddr,
         remote: IpAddr,
     ) -> Result<Phase1Id, Why> {
-        if policy.passive {
-            return Err(Why::Passive);
-        }
-        if self.last_begun.get(&remote).is_some_and(|last| now.mono.saturating_since(*last) < PHASE1_SPACING)
-        {
-            return Err(Why::TooSoon);
-        }
+        self.may_begin_phase1(now, policy, remote)?;
         let id = Phase1Id(self.core.out.number());
         let common = Common {
             id,
@@ -68,6 +62,23 @@ impl Endpoint {
         self.last_begun.insert(remote, now.mono);
         self.insert_phase1(phase1);
         Ok(id)
+    }
+
+    /// Whether a phase 1 with `remote` may begin now.
+    pub(super) fn may_begin_phase1(
+        &self,
+        now: Now,
+        policy: &Phase1Policy,
+        remote: IpAddr,
+    ) -> Result<(), Why> {
+        if policy.passive {
+            return Err(Why::Passive);
+        }
+        let last = self.last_begun.get(&remote);
+        if last.is_some_and(|last| now.mono.saturating_since(*last) < PHASE1_SPACING) {
+            return Err(Why::TooSoon);
+        }
+        Ok(())
     }
 
     pub(super) fn insert_phase1(&mut self, phase1: Phase1) {

@@ -143,6 +143,8 @@ impl Endpoint {
             }
             Probe::Dead => {
                 let (peer_id, session) = (sa.peer_id.clone(), sa.session.clone());
+                let dead = Event::Phase1(common.reference(), Phase1Event::PeerDead);
+                self.core.out.event(dead);
                 self.fail(now, policy.name.clone(), remote, Why::PeerDead.to_string());
                 // Also those that were made under an older ISAKMP SA with it.
                 let is_dead = |p: &&Pair| {

@@ -289,8 +289,17 @@ pub(super) struct Accepted {
 
 impl ExpectAuth {
     /// The error of an encrypted informational message with a right HASH(1): the initiator does not take our message 2.
-    pub(super) fn early_notify(&self, received: Received<'_>) -> Option<NotifyMessageType> {
-        established::early_error(&self.keyed.keys, &self.iv, received)
+    /// One whose pre-shared key differs may say so (charon does), but only in words that its key encrypts.
+    pub(super) fn early_notify(&self, received: Received<'_>) -> Result<Option<NotifyMessageType>, Why> {
+        let pre_shared_key = self.keyed.uses_pre_shared_key();
+        let keys = &self.keyed.keys;
+        if pre_shared_key
+            && received.header.exchange == ExchangeType::INFORMATIONAL
+            && established::open_informational(keys, &self.iv, received).is_err()
+        {
+            return Err(Why::HashMismatch { which: "HASH(1)", pre_shared_key });
+        }
+        Ok(established::early_error(keys, &self.iv, received))
     }
 
     /// Message 3 comes encrypted from some (isakmpd, charon, pluto) and in clear from others (racoon).

@@ -70,7 +70,11 @@ impl Resolver<'_> {
             padding: self.padding(),
             grants: grants(settings),
             remote_access,
-            hooks: Hooks::default(),
+            hooks: Hooks {
+                phase1_up: self.script(settings, "phase1_up"),
+                phase1_down: self.script(settings, "phase1_down"),
+                phase1_dead: self.script(settings, "phase1_dead"),
+            },
             dpd_delay: ast::last(settings, "dpd_delay")
                 .and_then(Setting::number)
                 .filter(|seconds| *seconds > 0)
@@ -123,7 +127,6 @@ impl Resolver<'_> {
         for setting in &remote.settings {
             let (word, number) = (setting.word().unwrap_or_default(), setting.number());
             match setting.name.value {
-                "script" => self.not_implemented(setting),
                 "weak_phase1_check" if word == "on" => {
                     self.not_implemented(setting);
                 }
