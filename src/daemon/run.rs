@@ -14,7 +14,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use super::abilities;
 use super::backup;
 use super::clock::Clock;
-use super::control::{ControlServer, PlaceError, SocketPlace};
+use super::control::{Announcer, ControlServer, Order, PlaceError, SocketPlace};
 use super::driver::{Input, Reload};
 use super::gateway::{Gateway, Setup};
 use super::journal::{Held, Journal, Place};
@@ -218,13 +218,7 @@ async fn serve(options: &Options, logger: &Logger, hosting: Hosting) -> Result<(
         tokio::spawn(forward(signals, gateway.inbox));
     }
     let Gateway { orders, events, driver, .. } = gateway;
-    let serving = tokio::spawn(async move {
-        match control {
-            Some(control) => control.serve(orders, events).await,
-            // Nobody asks.
-            None => orders.closed().await,
-        }
-    });
+    let serving = tokio::spawn(answer(control, orders, events));
     driver.run().await;
     // With the driver's end of the channel gone the server ends too, and takes its socket away.
     let _ = tokio::time::timeout(LAST_ANSWERS, serving).await;
@@ -337,6 +331,14 @@ fn load(front: &Front, logger: &Logger, peer_port: Option<u16>) -> Result<Loaded
         logger.line(Level::Warning, line.as_str());
     }
     Ok(loaded)
+}
+
+/// Answers operators until the driver is gone; where there is no control socket nobody asks.
+async fn answer(control: Option<ControlServer>, orders: mpsc::Sender<Order>, events: Announcer) {
+    match control {
+        Some(control) => control.serve(orders, events).await,
+        None => orders.closed().await,
+    }
 }
 
 /// Where the control socket is to be: as told on the command line, else as told in the files.

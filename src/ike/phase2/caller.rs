@@ -68,16 +68,20 @@ mod tests {
 
     #[test]
     fn who_calls_from_elsewhere_is_the_same_when_nobody_else_can_be() {
-        let plain = || Caller {
-            peer_id: Identity::Fqdn("a.example".into()),
-            is_personal: false,
-            user: None,
-            groups: Vec::new(),
-            address: None,
-        };
+        let plain =
+            || Caller { peer_id: Identity::Fqdn("a.example".into()), is_personal: false, session: None };
         let personal = || Caller { is_personal: true, ..plain() };
         let other = || Caller { peer_id: Identity::Fqdn("b.example".into()), ..personal() };
-        let user = |name: &str| Caller { user: Some(name.into()), ..plain() };
+        let user = |name: &str| {
+            let session = Session {
+                user: Some(name.into()),
+                groups: Vec::new(),
+                port: 0,
+                address: None,
+                netmask: None,
+            };
+            Caller { session: Some(Arc::new(session)), ..plain() }
+        };
         for (a, b, at_one_address, anywhere) in [
             (plain(), plain(), true, false),
             (plain(), personal(), true, false),
