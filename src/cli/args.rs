@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
+use super::ask::Format;
 use crate::daemon::control::DEFAULT_PATH;
 use crate::daemon::kernel_choice::KernelOptions;
 use crate::kernel::pfkey::Dialect;
@@ -28,9 +29,15 @@ pub(super) enum Verb {
     Check(Check),
     /// Show ISAKMP SAs, IPsec SAs and the last failures of the running daemon
     Status {
-        /// As JSON
+        /// As JSON, like -f json
         #[arg(long)]
         json: bool,
+        /// For people or for programs
+        #[arg(short = 'f', long, value_enum, default_value_t = Format::Text)]
+        format: Format,
+        /// Show timers too
+        #[arg(short = 'v', long)]
+        verbose: bool,
         #[command(flatten)]
         socket: Socket,
     },

@@ -7,18 +7,19 @@ mod watch;
 use std::ffi::OsString;
 use std::fmt;
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use jiff::tz::TimeZone;
 
+use super::ask::{Format, report};
 use super::{fail, print};
 use crate::daemon::control::{
     ClientError, Family, IpsecProtocol, Password, RACOON_PATH, Request, Response, ask,
 };
 use crate::daemon::network::HostNetwork;
 use crate::sys::tty;
-use arguments::{Format, Invocation, Misuse, Protocol, Sa, Verb, Wish};
+use arguments::{Invocation, Misuse, Protocol, Sa, Verb, Wish};
 use show::Width;
 use watch::Goal;
 
@@ -192,28 +193,9 @@ impl Session {
     }
 
     fn status(&self, is_verbose: bool, format: Format) -> Result<(), Failure> {
-        let text = status(&self.socket, is_verbose, format, |request| self.ask(request))?;
-        print(&text);
+        let report = report(is_verbose, |request| self.ask(request))?.map_err(|_| unexpected())?;
+        print(&format.text(&report));
         Ok(())
-    }
-}
-
-/// The status of the daemon, ready to print.
-fn status(
-    socket: &Path,
-    is_verbose: bool,
-    format: Format,
-    ask: impl Fn(&Request) -> Result<Response, Failure>,
-) -> Result<String, Failure> {
-    let Response::Status { mut report } = ask(&Request::Status)? else { return Err(unexpected()) };
-    if is_verbose && let Response::Schedule { timers } = ask(&Request::Schedule)? {
-        report.timers = timers;
-    }
-    match format {
-        Format::Text => Ok(report.to_string()),
-        Format::Json => serde_json::to_string_pretty(&report)
-            .map(|text| text + "\n")
-            .map_err(|e| Failure::Refused(format!("{}: {e}", socket.display()))),
     }
 }
 

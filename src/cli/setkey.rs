@@ -60,8 +60,8 @@ fn run(wish: &Wish) -> Result<ExitCode, String> {
             std::io::stdin().lock().read_to_end(&mut octets).map_err(|e| format!("standard input: {e}"))?;
             script::run("stdin", &octets, wish)
         }
-        Mode::Flush => Ok(flush(wish, Target::find(&wish.control, &wish.kernel)?)),
-        Mode::Dump => dump(wish, Target::find(&wish.control, &wish.kernel)?),
+        Mode::Flush => Ok(flush(wish, Target::find(wish.control.as_deref(), &wish.kernel)?)),
+        Mode::Dump => dump(wish, Target::find(wish.control.as_deref(), &wish.kernel)?),
         Mode::Watch { since_1970 } => {
             let how = operate::Watch { hex: wish.hex, since_1970: *since_1970 };
             operate::watch(&wish.kernel, how, &mut std::io::stdout().lock())?;

@@ -15,9 +15,11 @@ use super::crypto_pool::CryptoPool;
 use super::kernel_task::KernelTask;
 use super::listener::Outlet;
 use super::log::{Level, Logger, Notice};
+use super::login::LoginDesk;
 use crate::crypto::job::CryptoResult;
 use crate::ike::endpoint::{Command, DatagramMeta, Endpoint, JobId};
 use crate::ike::event::Event;
+use crate::ike::login::{LoginId, Verdict};
 use crate::ike::policy::Policy;
 use crate::sadb::{KernelError, KernelEvent, Reply, RequestId};
 use crate::time::Instant;
@@ -37,6 +39,8 @@ pub enum Input {
     },
     /// A crypto job is done.
     Crypto(JobId, Box<CryptoResult>),
+    /// Whether a user may in.
+    Login(LoginId, Verdict),
     /// A signal arrived.
     Signal(i32),
     /// The configuration was read again.
@@ -61,6 +65,8 @@ pub struct Parts {
     pub outlet: Outlet,
     /// Public-key work.
     pub pool: CryptoPool,
+    /// Who knows users and passwords.
+    pub logins: LoginDesk,
     /// The log.
     pub logger: Logger,
     /// The clock that the endpoint's time comes from.
@@ -169,6 +175,7 @@ impl Driver {
         match input {
             Input::Datagram { meta, bytes } => self.parts.endpoint.handle_datagram(now, meta, &bytes),
             Input::Crypto(id, result) => self.parts.endpoint.handle_crypto(now, id, *result),
+            Input::Login(id, verdict) => self.parts.endpoint.handle_login(now, id, verdict),
             Input::Signal(number) => self.on_signal(number),
             Input::Reloaded(loaded) => self.on_reloaded(loaded),
         }
@@ -214,6 +221,10 @@ impl Driver {
             }
             while let Some((id, job)) = parts.endpoint.poll_crypto() {
                 parts.pool.submit(id, job);
+                idle = false;
+            }
+            while let Some((id, request)) = parts.endpoint.poll_login() {
+                parts.logins.submit(id, request);
                 idle = false;
             }
             while let Some(transmit) = parts.endpoint.poll_transmit() {

@@ -13,6 +13,7 @@ use super::driver::{Driver, Input, Parts, Reload, Watcher};
 use super::kernel_task::KernelTask;
 use super::listener::{EspSink, Listener};
 use super::log::Logger;
+use super::login::LoginDesk;
 use crate::crypto::default;
 use crate::crypto::random::SystemRandom;
 use crate::ike::endpoint::{Endpoint, EndpointConfig};
@@ -98,6 +99,7 @@ impl Gateway {
             kernel: setup.kernel,
             outlet,
             pool: CryptoPool::start(&deliver)?,
+            logins: LoginDesk::new(inbox.clone(), setup.logger.clone(), setup.clock),
             logger: setup.logger,
             clock: setup.clock,
             inputs,

@@ -5,6 +5,7 @@
 
 mod abilities;
 pub mod backup;
+pub mod client_environment;
 pub mod clock;
 pub mod control;
 pub mod crypto_pool;
@@ -18,6 +19,7 @@ pub mod kernel_task;
 pub mod listener;
 pub mod load;
 pub mod log;
+pub mod login;
 pub mod network;
 pub mod operate;
 pub mod pidfile;

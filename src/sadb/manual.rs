@@ -76,6 +76,8 @@ pub enum CipherName {
     Known(CipherAlgorithm),
     /// Twofish in CBC mode.
     Twofish,
+    /// RC5 in CBC mode (RFC 2451), which no kernel has any more.
+    Rc5,
     /// ChaCha20 with Poly1305 (RFC 7634).
     ChaCha20Poly1305,
     /// One that a kernel has told by a number without a name here.
@@ -283,6 +285,7 @@ impl CipherName {
             Self::Known(CipherAlgorithm::AesGcm16) => "aes-gcm-16",
             Self::Known(CipherAlgorithm::Null) => "null",
             Self::Twofish => "twofish-cbc",
+            Self::Rc5 => "rc5-cbc",
             Self::ChaCha20Poly1305 => "chacha20-poly1305",
             Self::Other(_) => "cipher without a name",
         }

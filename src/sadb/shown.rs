@@ -87,6 +87,11 @@ pub struct ShownSa {
 }
 
 impl ShownSa {
+    /// Its name.
+    pub const fn names(&self) -> super::SaNames {
+        super::SaNames { kind: self.kind, src: self.src, dst: self.dst, spi: Some(self.spi) }
+    }
+
     /// An SA as far as the core knows it, with a window counted in octets of bitmap.
     pub fn of(entry: &SadbEntry) -> Self {
         let sa = &entry.sa;
@@ -201,8 +206,8 @@ pub struct ShownPolicy {
     pub action: ShownAction,
     /// The place among the policies, in the kernel's number; 0 is none.
     pub priority: u32,
-    /// When it was made and last used; 0 is never.
-    pub current: ShownLifetime,
+    /// When it was made and last used, where the kernel says it; 0 is never.
+    pub current: Option<ShownLifetime>,
     /// When it goes: after a time, after a time without packets.
     pub hard: Option<ShownLifetime>,
     /// The kernel's number for it.
@@ -248,11 +253,11 @@ impl ShownPolicy {
                 FlowAction::Protect(rules) => ShownAction::Ipsec(rules.iter().map(rule).collect()),
             },
             priority: policy.rank(),
-            current: ShownLifetime {
+            current: Some(ShownLifetime {
                 added: seconds(entry.created),
                 used: entry.last_used.map_or(0, seconds),
                 ..ShownLifetime::default()
-            },
+            }),
             hard: Some(ShownLifetime::default()),
             id: entry.id,
             scope: 1,

@@ -72,6 +72,11 @@ fn its_own_key_does() {
     reload_a(&mut pair, with_peer(|p| p.psks = changed));
     assert_eq!(left(&pair, &spis), (0, 0, false));
     assert!(pair.b.kernel.sas().is_empty(), "the peer was told");
+    // And may be called again at once.
+    reload_a(&mut pair, Side::a().policy());
+    pair.acquire();
+    pair.run_for(SECOND);
+    assert_eq!((pair.a.phase1_established(), pair.a.phase2_established()), (2, 2));
 }
 
 #[test]

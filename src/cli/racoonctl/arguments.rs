@@ -5,6 +5,7 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 
+use crate::cli::ask::Format;
 use crate::conf::Network;
 use crate::daemon::control::{Family, IpsecProtocol, Traffic};
 use crate::sadb::Prefix;
@@ -66,13 +67,6 @@ pub(super) struct Wish {
     pub(super) peer: Option<String>,
     /// `-u`.
     pub(super) user: Option<String>,
-}
-
-/// How the status is printed.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Format {
-    Text,
-    Json,
 }
 
 /// What is wrong with a command line.

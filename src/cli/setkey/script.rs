@@ -31,7 +31,7 @@ pub(super) fn run(name: &str, octets: &[u8], wish: &Wish) -> Result<ExitCode, St
     if steps.is_empty() {
         return Ok(ExitCode::SUCCESS);
     }
-    let mut target = Target::find(&wish.control, &wish.kernel)?;
+    let mut target = Target::find(wish.control.as_deref(), &wish.kernel)?;
     let mut code = ExitCode::SUCCESS;
     for NumberedStep { line, step } in steps {
         if wish.is_verbose {

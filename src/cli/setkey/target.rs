@@ -1,6 +1,6 @@
 //! Who holds the SAs: the running daemon with its embedded stack, or the system's kernel.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::conf::racoon::print::Secrets;
 use crate::conf::setkey::Step;
@@ -24,13 +24,13 @@ impl Target {
     ///
     /// # Errors
     /// Neither is there, or not the one that was asked for.
-    pub(super) fn find(control: &Option<PathBuf>, kernel: &KernelOptions) -> Result<Self, String> {
+    pub(super) fn find(control: Option<&Path>, kernel: &KernelOptions) -> Result<Self, String> {
         let system = || Operator::open(kernel).map(|operator| Self::System(Box::new(operator)));
         if matches!(kernel, KernelOptions::System(_)) {
             return system();
         }
         let needs_daemon = control.is_some() || matches!(kernel, KernelOptions::Embedded { .. });
-        let path = control.as_deref().unwrap_or(Path::new(DEFAULT_PATH));
+        let path = control.unwrap_or_else(|| Path::new(DEFAULT_PATH));
         let mut session = match Session::open(path) {
             Ok(session) => session,
             Err(ClientError::NotRunning(..)) if !needs_daemon => return system(),

@@ -7,8 +7,13 @@
 mod algorithms;
 mod credentials;
 mod globals;
+mod login;
+mod login_servers;
+mod mode_config;
 mod phase1;
 mod phase2;
+mod privsep;
+mod radius_conf;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -21,7 +26,7 @@ use crate::conf::diagnostic::{self, Diagnostic};
 use crate::conf::environment::Environment;
 use crate::conf::secrets;
 use crate::conf::setkey::{self, SetkeyConfig};
-use crate::ike::policy::{Policy, PskTable, Rule, Timers};
+use crate::ike::policy::{Phase1Policy, Policy, PskTable, Rule, Timers};
 
 /// How strictly a peer's values are compared (`proposal_check`).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -71,15 +76,20 @@ pub fn resolve(
     env: &dyn Environment,
 ) -> (Option<Policy>, Vec<Diagnostic>) {
     let mut resolver = Resolver::new(config, env);
-    resolver.refuse_unserved_blocks();
+    resolver.refuse_unserved();
     resolver.check_admin_socket();
+    resolver.privsep();
     resolver.read_psks();
     let remotes = resolver.remotes();
-    let phase1: Vec<_> = remotes.iter().filter_map(|r| resolver.phase1(r)).map(Arc::new).collect();
+    let resolved: Vec<_> = remotes.iter().filter_map(|r| Some((r, Arc::new(resolver.phase1(r)?)))).collect();
+    resolver.find_ambiguous_remotes(&resolved);
+    let phase1: Vec<_> = resolved.into_iter().map(|(_, policy)| policy).collect();
     let phase2 = resolver.phase2(&remotes).into_iter().map(Arc::new).collect();
     resolver.find_duplicate_remotes(&remotes);
     resolver.warn_of_grants(&remotes);
-    let mut policy = Policy { phase1, phase2, timers: resolver.timers(), ..Policy::default() };
+    let mode_config = resolver.mode_config().map(Arc::new);
+    let timers = resolver.timers();
+    let mut policy = Policy { phase1, phase2, mode_config, timers, ..Policy::default() };
     let mut diagnostics = resolver.diagnostics;
     if let Some(setkey) = setkey {
         let (resolved, mut found) = setkey::resolve(setkey, env);
@@ -184,14 +194,7 @@ impl<'a> Resolver<'a> {
         Path::new(folder).join(name)
     }
 
-    fn refuse_unserved_blocks(&mut self) {
-        for item in &self.config.items {
-            let Item::Block(block) = item else { continue };
-            if matches!(block.name.value, "mode_cfg" | "radiuscfg" | "ldapcfg" | "privsep") {
-                let message = format!("the block `{}` is not implemented yet", block.name.value);
-                self.error(&block.name.span, message);
-            }
-        }
+    fn refuse_unserved(&mut self) {
         for setting in self.top_settings("complex_bundle").into_iter().filter(|s| !s.is_on()) {
             self.no_effect(setting, "bundles are not negotiated");
         }
@@ -201,10 +204,14 @@ impl<'a> Resolver<'a> {
     fn check_admin_socket(&mut self) {
         let listen = self.block("listen");
         let Some(setting) = ast::last(&listen, "adminsock") else { return };
-        if let Some(digits) = setting.number().filter(|digits| globals::octal(*digits).is_none()) {
-            let message = format!("{digits:04} is no mode of a socket");
-            let help = "give each of owner, group and others 0, 2, 4 or 6, e.g. 0660";
-            self.diagnostics.push(Diagnostic::error(&setting.span, message).with_help(help));
+        for arg in &setting.args {
+            if let Value::Number(digits) = arg.value
+                && globals::octal(digits).is_none()
+            {
+                let message = format!("{digits:04} is no mode of a socket");
+                let help = "give each of owner, group and others 0, 2, 4 or 6, e.g. 0660";
+                self.diagnostics.push(Diagnostic::error(&arg.span, message).with_help(help));
+            }
         }
     }
 
@@ -261,6 +268,26 @@ impl<'a> Resolver<'a> {
                 let line = same.remote.name.span.position().line;
                 let message = format!("there is a remote {} in line {line} already", later.remote.name.value);
                 self.error(&later.remote.name.span, message);
+            }
+        }
+    }
+
+    /// Of several remotes with one address a peer chooses by what it offers and by who it is, but when we call it nothing
+    /// does. racoon does not call then.
+    fn find_ambiguous_remotes(&mut self, resolved: &[(&EffectiveRemote<'_>, Arc<Phase1Policy>)]) {
+        let calls = |p: &Phase1Policy| p.remote.filter(|_| !p.passive).map(|address| (address, p.ph1id));
+        for (at, (later, policy)) in resolved.iter().enumerate() {
+            let Some(peer) = calls(policy) else { continue };
+            if let Some((_, first)) = resolved[..at].iter().find(|(_, p)| calls(p) == Some(peer)) {
+                let address = peer.0;
+                let message = format!(
+                    "the remote at {} is for {address} too; it is used when we call {address}",
+                    first.at
+                );
+                let help =
+                    "tell them apart with `ph1id` (and `remoteid` in the sainfo), or write `passive on;`";
+                let warning = Diagnostic::warning(&later.remote.name.span, message).with_help(help);
+                self.diagnostics.push(warning);
             }
         }
     }

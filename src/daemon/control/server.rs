@@ -217,6 +217,7 @@ impl Desk {
             return say(write, &Response::error(message)).await;
         };
         let mut lines = self.events.subscribe();
+        tracing::debug!("control: events are listened to");
         say(write, &Response::Done).await?;
         let mut end = [0];
         loop {

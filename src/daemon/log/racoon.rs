@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use super::explain::{self, At, hex};
 use super::{Level, Line, Notice};
 use crate::ike::error::{Severity, Why};
-use crate::ike::event::{Event, Phase1Event, Phase1Ref, Phase2Event, Phase2Ref, Role};
+use crate::ike::event::{AccessEvent, Event, Phase1Event, Phase1Ref, Phase2Event, Phase2Ref, Role};
 use crate::sadb::{AddressPair, Mode, Protocol, SaId, SaParams};
 use crate::wire::registry::ExchangeType;
 
@@ -162,6 +162,40 @@ fn phase1(about: &Phase1Ref, what: &Phase1Event) -> Vec<Line> {
         | Phase1Event::PeerDead
         | Phase1Event::Expired
         | Phase1Event::Deleted { .. } => phase1_ended(about, what),
+        Phase1Event::Access(step) => access(peer, step),
+    }
+}
+
+/// The lines of a login and of what it leads to.
+fn access(peer: IpAddr, step: &AccessEvent) -> Vec<Line> {
+    let quoted = |user: &str| format!("\"{}\"", explain::printable(user));
+    match step {
+        AccessEvent::LoginRequested => info("Sending Xauth request".to_owned()),
+        AccessEvent::LoginSucceeded { user } => info(format!("login succeeded for user {}", quoted(user))),
+        AccessEvent::LoginFailed { user, why } => {
+            let known = user.as_ref().map(|user| format!("login failed for user {}", quoted(user)));
+            let first = known.map(|text| Line::new(Level::Info, text));
+            let second = format!("login refused: {}", explain::printable(why));
+            first.into_iter().chain([Line::about(peer, Level::Warning, second)]).collect()
+        }
+        AccessEvent::PortUsed(port) => info(format!("Using port {port}")),
+        AccessEvent::PortReleased(port) => info(format!("Released port {port}")),
+        AccessEvent::Accounted { user, port, begins } => {
+            let user = explain::printable(user);
+            info(if *begins {
+                format!("Accounting : '{user}' logging on '{port}' from {peer}.")
+            } else {
+                format!("Accounting : '{user}' unlogging from '{port}'.")
+            })
+        }
+        AccessEvent::Assigned { config, .. } => {
+            debug(format!("mode config sent to {peer}: {}", explain::client_config(config)))
+        }
+        AccessEvent::Ready { .. } => Vec::new(),
+        AccessEvent::LoggedIn => info(format!("login succeeded at {peer}")),
+        AccessEvent::Configured(config) => {
+            info(format!("mode config received from {peer}: {}", explain::client_config(config)))
+        }
     }
 }
 

@@ -11,13 +11,14 @@ use super::{Dialect, Level, Line, Logger, Notice, render, render_notice};
 use crate::crypto::secret::Secret;
 use crate::crypto::x509::Weakness;
 use crate::ike::error::Why;
-use crate::ike::event::{Event, Phase1Event, Phase1Id, Phase1Ref, Phase2Event, Phase2Ref, Role};
+use crate::ike::event::{AccessEvent, Event, Phase1Event, Phase1Id, Phase1Ref, Phase2Event, Phase2Ref, Role};
 use crate::ike::policy::{
     Grants, Hooks, Identity, MyIdentity, NatTraversal, Padding, Phase1Exchange, Phase1Policy, RemoteAccess,
     SourceRef,
 };
 use crate::ike::proposal::phase2::Encapsulation;
 use crate::ike::proposal::{Difference, Mismatch, Offer};
+use crate::ike::remote_access::ClientConfig;
 use crate::sadb::{
     AddressPair, Inbound, KernelNotice, Level as SadbLevel, Lifetime, Mode, Outbound, Prefix, Protocol, SaId,
     SaKeys, SaPair, SaParams, SecurityRule, Selector, Spi,
@@ -175,6 +176,55 @@ fn racoon_says_what_racoon_says() {
     assert_eq!(lines.join("\n"), expected);
 }
 
+/// What is said of a road warrior, from its login to its end. A user's name is what a stranger has typed.
+#[test]
+fn logins_and_what_they_lead_to() {
+    let user: Arc<str> = "ann".into();
+    let given = Box::new(ClientConfig {
+        address: Some([10, 9, 0, 1].into()),
+        netmask: Some([255, 255, 255, 0].into()),
+        dns: vec![[8, 8, 8, 8].into(), [8, 8, 4, 4].into()],
+        banner: Some("\x1b[2Jhello".to_owned()),
+        ..ClientConfig::default()
+    });
+    let steps = [
+        AccessEvent::LoginRequested,
+        AccessEvent::PortUsed(3),
+        AccessEvent::Accounted { user: Arc::clone(&user), port: 3, begins: true },
+        AccessEvent::LoginSucceeded { user: Arc::clone(&user) },
+        AccessEvent::LoginFailed { user: Some("a\x1b\"n".into()), why: "the password is wrong".to_owned() },
+        AccessEvent::LoginFailed { user: None, why: "the client gave no user name".to_owned() },
+        AccessEvent::Assigned { user: Some(Arc::clone(&user)), config: given.clone() },
+        AccessEvent::LoggedIn,
+        AccessEvent::Configured(given),
+        AccessEvent::Accounted { user, port: 3, begins: false },
+        AccessEvent::PortReleased(3),
+    ];
+    let said = |dialect| -> String {
+        let event =
+            |step: &AccessEvent| Event::Phase1(phase1(Role::Responder), Phase1Event::Access(step.clone()));
+        let lines = steps.iter().flat_map(|step| written(dialect, &event(step), Level::Info));
+        lines.map(|line| line + "\n").collect()
+    };
+    let expected = "\
+2026-11-23 08:35:09: INFO: Sending Xauth request
+2026-11-23 08:35:09: INFO: Using port 3
+2026-11-23 08:35:09: INFO: Accounting : 'ann' logging on '3' from 10.99.0.2.
+2026-11-23 08:35:09: INFO: login succeeded for user \"ann\"
+2026-11-23 08:35:09: INFO: login failed for user \"a\\u{1b}\"n\"
+2026-11-23 08:35:09: [10.99.0.2] WARNING: login refused: the password is wrong
+2026-11-23 08:35:09: [10.99.0.2] WARNING: login refused: the client gave no user name
+2026-11-23 08:35:09: INFO: login succeeded at 10.99.0.2
+2026-11-23 08:35:09: INFO: mode config received from 10.99.0.2: address 10.9.0.1 mask 255.255.255.0, dns 8.8.8.8 8.8.4.4
+2026-11-23 08:35:09: INFO: Accounting : 'ann' unlogging from '3'.
+2026-11-23 08:35:09: INFO: Released port 3
+";
+    assert_eq!(said(Dialect::Racoon), expected);
+    let isakmpd = said(Dialect::Isakmpd);
+    assert!(isakmpd.contains("isakmpd: user ann logged in from 10.99.0.2"), "{isakmpd}");
+    assert!(!isakmpd.contains('\x1b'), "{isakmpd}");
+}
+
 #[test]
 fn racoon_says_what_it_grants() {
     let p2 = |what| Event::Phase2(phase2(Role::Responder), what);
@@ -301,6 +351,47 @@ fn strangers_cannot_fill_the_log() {
         }
     }
     assert!(*lines.lock().expect("nobody panicked") < 100);
+}
+
+#[test]
+fn an_exchange_that_is_not_allowed_is_told_as_both_dialects_do() {
+    let why = Why::ExchangeNotAllowed {
+        got: Phase1Exchange::Aggressive,
+        expected: Phase1Exchange::Main,
+        at: SourceRef::new("racoon.conf", 12, 1, "remote 10.99.0.2"),
+    };
+    let event = |n| {
+        let about = Phase1Ref { id: Phase1Id(n), ..phase1(Role::Responder) };
+        Event::Phase1(about, Phase1Event::Failed(why.clone()))
+    };
+    let reason =
+        "the peer begins aggressive mode, the configuration allows it main mode only (racoon.conf:12:1)";
+    let racoon = written(Dialect::Racoon, &event(0), Level::Error);
+    assert!(
+        racoon[0].ends_with("ERROR: exchange Aggressive not allowed in any applicable rmconf."),
+        "{racoon:?}"
+    );
+    assert!(racoon.len() == 2 && racoon[1].ends_with(reason), "{racoon:?}");
+    let isakmpd = written(Dialect::Isakmpd, &event(0), Level::Error);
+    assert!(
+        isakmpd[0].ends_with("exchange_setup_p1: expected exchange type ID_PROT got AGGRESSIVE"),
+        "{isakmpd:?}"
+    );
+    assert!(isakmpd.len() == 2 && isakmpd[1].ends_with(reason), "{isakmpd:?}");
+    let lines = Arc::new(std::sync::Mutex::new(0_usize));
+    let count = Arc::clone(&lines);
+    let sink = move |_: &str| *count.lock().expect("nobody panicked") += 1;
+    let logger = Logger::new(Dialect::Racoon, Level::Info, Arc::new(sink));
+    (0..1000).for_each(|n| logger.event(Instant::ZERO, &event(n)));
+    assert!(*lines.lock().expect("nobody panicked") < 100, "strangers can provoke it");
+}
+
+#[test]
+fn the_exchange_is_named_when_it_begins() {
+    let started = Phase1Event::Started { exchange: Phase1Exchange::Aggressive.number() };
+    let about = Phase1Ref { exchange: Phase1Exchange::Aggressive, ..phase1(Role::Initiator) };
+    let lines = written(Dialect::Racoon, &Event::Phase1(about, started), Level::Info);
+    assert!(lines[1].ends_with("INFO: begin Aggressive mode."), "{lines:?}");
 }
 
 #[test]

@@ -32,6 +32,7 @@ impl Endpoint {
             Command::ConnectTraffic(protocol, selector) => self.connect_traffic(now, protocol, selector),
             Command::DeleteTraffic(protocol, selector) => self.delete_traffic(now, protocol, selector),
             Command::DeleteBetween { local, remote } => self.delete_between(now, local, remote),
+            Command::Logout(user) => self.logout(now, user),
             Command::FlushPhase1 => {
                 self.flush_phase1(now);
                 Ok(())
@@ -96,6 +97,10 @@ impl Endpoint {
 
     pub(super) fn delete_phase1s(&mut self, now: Now, ids: Vec<Phase1Id>, why: &Why) {
         for id in ids {
+            // The peer is told, so that it has nothing against being called again.
+            if let Some(phase1) = self.phase1.get(&id) {
+                self.last_begun.remove(&phase1.common.addresses.remote.ip());
+            }
             self.delete_phase1(now, id, why, Phase1Event::Deleted { by_peer: false });
         }
     }
@@ -138,7 +143,7 @@ impl Endpoint {
     fn without_policy(&mut self, policy: &Policy, old: &Policy) -> (Vec<PairId>, Vec<Phase1Id>) {
         let mut pairs = Vec::new();
         for pair in self.pairs.values_mut() {
-            let (remote, peer_id) = (pair.outbound.dst, Some(&pair.peer_id));
+            let (remote, peer_id) = (pair.hosts.remote, Some(&pair.peer_id));
             let phase1 = policy.heir(&pair.phase1.policy, remote, peer_id);
             let phase2 = phase1
                 .and_then(|phase1| policy.phase2_heir(&pair.policy, &pair.phase1.policy.name, &phase1.name));

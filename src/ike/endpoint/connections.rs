@@ -11,7 +11,7 @@ use crate::ike::error::Why;
 use crate::ike::event::{Event, Phase1Id, Role};
 use crate::ike::exchange::Exchange;
 use crate::ike::phase2::{Caller, Common, Pair, PairId, PairStage, Quick, QuickId};
-use crate::ike::policy::{Asked, Connection, Identity, Policy, Start};
+use crate::ike::policy::{Asked, Connection, Policy, Start};
 use crate::ike::proposal::phase2::Encapsulation;
 use crate::ike::timer::Timer;
 use crate::sadb::{AcquireId, Endpoints, Level, Mode, Protocol, Request, SecurityRule, Selector};
@@ -36,7 +36,7 @@ pub(super) struct Wish {
     /// The request id of the kernel's policy, 0 for none.
     pub(super) reqid: u32,
     /// The only peer that it is for, where others may have its address too.
-    pub(super) peer_id: Option<Identity>,
+    pub(super) caller: Option<Caller>,
     pub(super) acquire: Option<AcquireId>,
     pub(super) replaces: Option<PairId>,
 }
@@ -59,7 +59,7 @@ impl Wish {
             protocol: connection.protocol,
             mode: connection.mode,
             reqid: connection.reqid,
-            peer_id: None,
+            caller: None,
             acquire: None,
             replaces: None,
         })
@@ -103,7 +103,7 @@ impl Endpoint {
             protocol: first.map_or(Protocol::Esp, |rule| rule.protocol),
             mode: first.map_or(Mode::Tunnel, |rule| rule.mode),
             reqid,
-            peer_id: self.grantee(&selector).map(|caller| caller.peer_id.clone()),
+            caller: self.grantee(&selector).cloned(),
             acquire: Some(id),
             replaces: None,
         };
@@ -146,12 +146,13 @@ impl Endpoint {
             // A later attempt at a rekey finds what came of the one under way.
             return self.rekey_failed(now, wish.replaces);
         }
-        let Some(policy) = self.core.policy.phase1_for(remote).map(Arc::clone) else {
+        let policies = self.core.policy.serving(remote, &wish.selector);
+        let Some(policy) = policies.first().map(Arc::clone) else {
             return self.cannot(now, &wish, Why::NoPolicy);
         };
-        let usable = match &wish.peer_id {
-            Some(peer_id) => self.phase1_of(remote, &policy.name, peer_id),
-            None => self.phase1_to(remote, &policy.name),
+        let usable = match &wish.caller {
+            Some(of) => self.phase1_of(remote, &of.peer_id, of.session.as_ref()),
+            None => self.phase1_to(remote, &policies),
         };
         if let Some(phase1) = usable {
             return self.start_quick(now, phase1, wish);
@@ -226,15 +227,15 @@ impl Endpoint {
         };
         let Some((common, sa)) = phase1.established_mut() else { return };
         let caller = Caller::of(common, sa);
-        if let Some(expected) = wish.peer_id.as_ref().filter(|expected| !expected.is_same(&caller.peer_id)) {
-            let (got, expected) = (caller.peer_id.to_string(), expected.to_string());
+        if let Some(expected) = wish.caller.as_ref().filter(|expected| !expected.is_same(&caller, true)) {
+            let (got, expected) = (caller.to_string(), expected.to_string());
             return self.cannot(now, &wish, Why::IdentityRefused { got, expected });
         }
         let asked = Asked {
             selector: &wish.selector,
             names: (None, None),
             phase1: &common.policy,
-            peer_id: &caller.peer_id,
+            peer_id: Some(&caller.peer_id),
             client: caller.own_address(wish.endpoints.remote),
             generates: false,
         };

@@ -28,7 +28,12 @@ impl Endpoint {
     /// There is none.
     pub fn peer(&self, remote: IpAddr, name: Option<&str>) -> Result<&Arc<Phase1Policy>, Refused> {
         let Some(name) = name else {
-            return self.core.policy.phase1_for(remote).ok_or(Refused::NoPeer(remote));
+            return self
+                .core
+                .policy
+                .candidates(remote)
+                .min_by_key(|p| p.passive)
+                .ok_or(Refused::NoPeer(remote));
         };
         let is_at = |p: &Phase1Policy| p.remote.is_none_or(|address| address == remote);
         let found = self.core.policy.phase1.iter().find(|p| p.name == name && is_at(p));
@@ -115,12 +120,11 @@ impl Endpoint {
             return Err(Refused::NoSuchPeer(remote));
         }
         let is_between = |p: &&crate::ike::phase2::Pair| {
-            p.outbound.dst == remote && local.is_none_or(|address| p.inbound.dst == address)
+            p.hosts.remote == remote && local.is_none_or(|address| p.hosts.local == address)
         };
         let pairs = self.pairs.values().filter(is_between).map(|p| p.id).collect();
         self.delete_pairs(now, pairs);
         self.delete_phase1s(now, phase1s, &Why::Requested);
-        self.last_begun.remove(&remote);
         Ok(())
     }
 
@@ -128,7 +132,6 @@ impl Endpoint {
     pub(super) fn flush_phase1(&mut self, now: Now) {
         let all = self.phase1.keys().copied().collect();
         self.delete_phase1s(now, all, &Why::Requested);
-        self.last_begun.clear();
     }
 
     /// Deletes all IPsec SAs that we have negotiated, or those of one protocol.

@@ -14,7 +14,8 @@ impl Policy {
         remote: IpAddr,
         peer_id: Option<&Identity>,
     ) -> Option<&Arc<Phase1Policy>> {
-        self.phase1.iter().find(|new| new.still_serves(old, remote, peer_id))
+        let heirs = || self.phase1.iter().filter(|new| new.still_serves(old, remote, peer_id));
+        heirs().find(|new| new.name == old.name).or_else(|| heirs().next())
     }
 
     /// The rule of this policy under which a pair goes on that was made under `old`, with a peer that was called

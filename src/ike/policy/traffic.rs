@@ -64,8 +64,8 @@ pub struct Asked<'a> {
     pub names: (Option<&'a TrafficName>, Option<&'a TrafficName>),
     /// With which peer.
     pub phase1: &'a Phase1Policy,
-    /// Who it has proved to be.
-    pub peer_id: &'a Identity,
+    /// Who it has proved to be; `None` while that is not known, and anybody may be meant.
+    pub peer_id: Option<&'a Identity>,
     /// The address that it was given as a road warrior, else that which it calls from.
     pub client: IpAddr,
     /// Whether the wish is to become a policy.
@@ -85,7 +85,7 @@ impl Phase2Policy {
     pub(super) fn rank(&self, asked: &Asked<'_>) -> Option<Rank> {
         let Scope { remoteid, from, .. } = &self.scope;
         let is_of_peer = self.phase1.as_ref().is_none_or(|name| *name == asked.phase1.name);
-        let is_from = from.as_ref().is_none_or(|from| from.accepts(asked.peer_id));
+        let is_from = from.as_ref().zip(asked.peer_id).is_none_or(|(from, peer_id)| from.accepts(peer_id));
         if *remoteid != asked.phase1.ph1id || !is_of_peer || !is_from {
             return None;
         }

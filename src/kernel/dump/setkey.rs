@@ -112,7 +112,7 @@ fn number(at: usize, of: usize, flavour: Flavour) -> u32 {
 fn write_sa(text: &mut String, sa: &ShownSa, sequence: u32, options: &Options) -> fmt::Result {
     let is_tools = options.flavour == Flavour::IpsecTools;
     let end = if is_tools { " " } else { "" };
-    let ports = sa.ports.or(options.ports.then_some((0, 0)));
+    let ports = sa.ports.or_else(|| options.ports.then_some((0, 0)));
     match ports {
         None => writeln!(text, "{} {}{end}", sa.src, sa.dst)?,
         Some((from, to)) => writeln!(text, "{}[{from}] {}[{to}]{end}", sa.src, sa.dst)?,
@@ -274,8 +274,9 @@ fn write_policy(text: &mut String, policy: &ShownPolicy, sequence: u32, options:
         rules.iter().try_for_each(|rule| write_rule(text, rule))?;
     }
     let date = |seconds| Date::new(seconds, options.utc_offset);
-    let ShownLifetime { added, used, .. } = policy.current;
-    writeln!(text, "\tcreated: {}  lastused: {}", date(added), date(used))?;
+    if let Some(ShownLifetime { added, used, .. }) = policy.current {
+        writeln!(text, "\tcreated: {}  lastused: {}", date(added), date(used))?;
+    }
     if let Some(hard) = policy.hard {
         writeln!(text, "\tlifetime: {}(s) validtime: {}(s)", hard.added, hard.used)?;
     }

@@ -8,5 +8,6 @@
 mod faults;
 mod life;
 pub(crate) mod model;
+mod operator;
 pub(crate) mod server;
 pub(crate) mod world;

@@ -1,8 +1,11 @@
 //! racoon.conf and setkey files.
 
+mod checks;
 mod fuzz_corpus;
 mod goldens;
 mod quirks;
+mod road_clients;
+mod road_warriors;
 mod roundtrip;
 mod selection;
 mod tutorial;

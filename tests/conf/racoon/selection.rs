@@ -74,7 +74,7 @@ fn chosen(policy: &Policy, wish: &Wish) -> Option<u32> {
         selector: &selector,
         names: (wish.names.0.as_ref(), wish.names.1.as_ref()),
         phase1: &policy.phase1[wish.peer],
-        peer_id: &wish.id,
+        peer_id: Some(&wish.id),
         client: wish.client,
         generates: wish.generates,
     };

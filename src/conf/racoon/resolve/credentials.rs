@@ -22,6 +22,13 @@ pub(super) struct Proofs {
     pub(super) pinned: Option<Arc<Certificate>>,
 }
 
+/// Whose certificates phase 1 is authenticated with.
+#[derive(Clone, Copy)]
+pub(super) struct Certificates {
+    pub(super) ours: bool,
+    pub(super) peers: bool,
+}
+
 /// What an identifier statement says.
 enum Written {
     /// The address that the exchange runs on.
@@ -32,9 +39,9 @@ enum Written {
 }
 
 impl Resolver<'_> {
-    pub(super) fn identity(&mut self, remote: &EffectiveRemote<'_>, uses_certificates: bool) -> Proofs {
+    pub(super) fn identity(&mut self, remote: &EffectiveRemote<'_>, uses: Certificates) -> Proofs {
         let settings = &remote.settings;
-        let credential = self.credential(remote, uses_certificates).map(Arc::new);
+        let credential = self.credential(remote, uses.ours).map(Arc::new);
         let my_id = ast::last(settings, "my_identifier")
             .and_then(|setting| self.my_identifier(setting, remote, credential.as_deref()))
             .unwrap_or(MyIdentity::LocalAddress);
@@ -48,10 +55,10 @@ impl Resolver<'_> {
             );
         }
         let peer_ids = if verifies { found } else { Vec::new() };
-        let trust = if uses_certificates { self.trust(settings) } else { TrustStore::default() };
+        let trust = if uses.peers { self.trust(settings) } else { TrustStore::default() };
         let verifies_certificates = ast::last(settings, "verify_cert").is_none_or(Setting::is_on);
         let pinned = self.pinned(settings).map(Arc::new);
-        if uses_certificates && trust.is_empty() && verifies_certificates && self.env.is_open() {
+        if uses.peers && trust.is_empty() && verifies_certificates && self.env.is_open() {
             let error = Diagnostic::error(
                 &remote.remote.name.span,
                 "the remote uses certificates, but no authority is trusted",
@@ -168,7 +175,7 @@ impl Resolver<'_> {
         let Some(setting) = ast::last(&remote.settings, "certificate_type") else {
             if needed {
                 let head = &remote.remote.name.span;
-                let error = Diagnostic::error(head, "rsasig needs a certificate of ours");
+                let error = Diagnostic::error(head, "RSA signatures need a certificate of ours");
                 self.diagnostics.push(error.with_help("add `certificate_type x509 \"CERT\" \"KEY\";`"));
             }
             return None;

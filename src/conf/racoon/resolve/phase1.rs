@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::credentials::Certificates;
 use super::phase2::ph1id;
 use super::{Check, EffectiveRemote, Resolver, algorithms};
 use crate::conf::diagnostic::Diagnostic;
@@ -11,7 +12,7 @@ use crate::conf::racoon::ast::{self, Block, RemoteName, Setting, Value};
 use crate::conf::span::{Span, Spanned};
 use crate::ike::policy::{
     AuthMethod, Bounds, GeneratePolicy, Grants, Hooks, NatTraversal, Padding, Phase1Exchange, Phase1Policy,
-    Phase1Transform, RemoteAccess, Sourced,
+    Phase1Transform, Sourced,
 };
 
 /// racoon's lifetime of both phases where none is written.
@@ -34,9 +35,12 @@ impl Resolver<'_> {
         if exchanges.contains(&Phase1Exchange::Aggressive) {
             self.one_group(&remote.proposals);
         }
-        let uses = |method| transforms.iter().any(|t: &Phase1Transform| t.auth.value == method);
-        let identity = self.identity(remote, uses(AuthMethod::RsaSignature));
-        if uses(AuthMethod::PreSharedKey) {
+        let uses = |does: fn(AuthMethod) -> bool| transforms.iter().any(|t| does(t.auth.value));
+        let certificates =
+            Certificates { ours: uses(AuthMethod::we_sign), peers: uses(AuthMethod::peer_signs) };
+        let identity = self.identity(remote, certificates);
+        let remote_access = self.remote_access(remote, &transforms);
+        if uses(AuthMethod::is_pre_shared) {
             self.check_psk(remote, address);
         }
         let on = |name, default| ast::last(settings, name).map_or(default, Setting::is_on);
@@ -65,7 +69,7 @@ impl Resolver<'_> {
             nonce_len: self.nonce_size(settings),
             padding: self.padding(),
             grants: grants(settings),
-            remote_access: RemoteAccess::default(),
+            remote_access,
             hooks: Hooks {
                 phase1_up: self.script(settings, "phase1_up"),
                 phase1_down: self.script(settings, "phase1_down"),
@@ -123,8 +127,7 @@ impl Resolver<'_> {
         for setting in &remote.settings {
             let (word, number) = (setting.word().unwrap_or_default(), setting.number());
             match setting.name.value {
-                "xauth_login" => self.not_implemented(setting),
-                "mode_cfg" | "weak_phase1_check" if word == "on" => {
+                "weak_phase1_check" if word == "on" => {
                     self.not_implemented(setting);
                 }
                 "situation" if word != "identity_only" => self.not_implemented(setting),

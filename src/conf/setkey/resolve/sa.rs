@@ -4,7 +4,7 @@ use std::num::NonZeroU64;
 use std::time::Duration;
 
 use super::Resolver;
-use crate::conf::setkey::ast::{Keyed, ManualSa as Written, Padding, Place, SaName, SaOption};
+use crate::conf::setkey::ast::{ManualSa as Written, Padding, Place, SaName, SaOption};
 use crate::conf::span::Span;
 use crate::crypto::alg::{CipherAlgorithm, HashAlgorithm};
 use crate::sadb::{
@@ -48,7 +48,7 @@ impl Resolver<'_> {
     pub(in crate::conf::setkey) fn manual_sa(&mut self, written: &Written, span: &Span) -> Vec<ManualSa> {
         let names = self.names(&written.name);
         self.check_algorithms(written, span);
-        let Some(model) = self.model(written) else { return Vec::new() };
+        let model = self.model(written);
         let with_name = |names: SaNames| ManualSa {
             src: names.src,
             dst: names.dst,
@@ -95,16 +95,20 @@ impl Resolver<'_> {
     }
 
     /// Everything but the addresses.
-    fn model(&mut self, written: &Written) -> Option<ManualSa> {
+    fn model(&mut self, written: &Written) -> ManualSa {
         let Written { name, .. } = written;
         let mut flags = SaFlags(SaFlags::CYCLIC);
         if matches!(name.protocol.value, "esp-old" | "ah-old") {
             flags.0 |= SaFlags::OLD;
         }
-        let cipher = match &written.encryption {
-            Some(keyed) => Some(self.cipher(keyed, &mut flags)?),
-            None => None,
-        };
+        let cipher = written.encryption.as_ref().map(|keyed| {
+            flags.0 |= match keyed.algorithm.value {
+                "des-deriv" => SaFlags::DERIVED_IV,
+                "des-32iv" => SaFlags::IV_32,
+                _ => 0,
+            };
+            (cipher_name(keyed.algorithm.value), keyed.key.clone())
+        });
         let auth = written
             .authentication
             .as_ref()
@@ -138,40 +142,7 @@ impl Resolver<'_> {
         for option in &written.options {
             self.apply(&mut sa, &option.value, &option.span);
         }
-        Some(sa)
-    }
-
-    fn cipher(
-        &mut self,
-        keyed: &Keyed,
-        flags: &mut SaFlags,
-    ) -> Option<(CipherName, crate::crypto::secret::Secret<Vec<u8>>)> {
-        let name = match keyed.algorithm.value {
-            "des-deriv" => {
-                flags.0 |= SaFlags::DERIVED_IV;
-                CipherName::Known(CipherAlgorithm::Des)
-            }
-            "des-32iv" => {
-                flags.0 |= SaFlags::IV_32;
-                CipherName::Known(CipherAlgorithm::Des)
-            }
-            "des-cbc" => CipherName::Known(CipherAlgorithm::Des),
-            "3des-cbc" => CipherName::Known(CipherAlgorithm::TripleDes),
-            "blowfish-cbc" => CipherName::Known(CipherAlgorithm::Blowfish),
-            "cast128-cbc" => CipherName::Known(CipherAlgorithm::Cast128),
-            "aes-cbc" | "rijndael-cbc" => CipherName::Known(CipherAlgorithm::Aes),
-            "aes-ctr" => CipherName::Known(CipherAlgorithm::AesCtr),
-            "aes-gcm-16" => CipherName::Known(CipherAlgorithm::AesGcm16),
-            "camellia-cbc" => CipherName::Known(CipherAlgorithm::Camellia),
-            "null" | "simple" => CipherName::Known(CipherAlgorithm::Null),
-            "twofish-cbc" => CipherName::Twofish,
-            "chacha20-poly1305" => CipherName::ChaCha20Poly1305,
-            other => {
-                self.error(&keyed.algorithm.span, format!("no kernel that is spoken to has {other}"));
-                return None;
-            }
-        };
-        Some((name, keyed.key.clone()))
+        sa
     }
 
     fn apply(&mut self, sa: &mut ManualSa, option: &SaOption, span: &Span) {
@@ -214,6 +185,24 @@ fn esp_udp(name: &SaName) -> ManualUdp {
 
 const fn udp_port(written: u16) -> u16 {
     if written == 0 { NAT_T_PORT } else { written }
+}
+
+fn cipher_name(name: &str) -> CipherName {
+    match name {
+        "des-cbc" | "des-deriv" | "des-32iv" => CipherName::Known(CipherAlgorithm::Des),
+        "3des-cbc" => CipherName::Known(CipherAlgorithm::TripleDes),
+        "blowfish-cbc" => CipherName::Known(CipherAlgorithm::Blowfish),
+        "cast128-cbc" => CipherName::Known(CipherAlgorithm::Cast128),
+        "aes-cbc" | "rijndael-cbc" => CipherName::Known(CipherAlgorithm::Aes),
+        "aes-ctr" => CipherName::Known(CipherAlgorithm::AesCtr),
+        "aes-gcm-16" => CipherName::Known(CipherAlgorithm::AesGcm16),
+        "camellia-cbc" => CipherName::Known(CipherAlgorithm::Camellia),
+        "twofish-cbc" => CipherName::Twofish,
+        "rc5-cbc" => CipherName::Rc5,
+        "chacha20-poly1305" => CipherName::ChaCha20Poly1305,
+        // `simple` is an older word for it.
+        _ => CipherName::Known(CipherAlgorithm::Null),
+    }
 }
 
 fn auth_name(name: &str) -> AuthName {

@@ -22,11 +22,13 @@ impl Dialect {
             return self.add(&sa.params(1, Mode::Tunnel)?, sa.direction);
         }
         let auth = match &sa.auth {
-            Some((name, _)) => self.named_auth(*name).ok_or(KernelError::Unsupported(name.text()))?,
+            Some((name, _)) => self.named_auth(*name).ok_or_else(|| KernelError::Unsupported(name.text()))?,
             None => 0,
         };
         let encrypt = match (&sa.cipher, sa.compression) {
-            (Some((name, _)), _) => self.named_cipher(*name).ok_or(KernelError::Unsupported(name.text()))?,
+            (Some((name, _)), _) => {
+                self.named_cipher(*name).ok_or_else(|| KernelError::Unsupported(name.text()))?
+            }
             (None, Some(compression)) => self
                 .compression_number(compression)
                 .ok_or(KernelError::Unsupported("compression of that kind"))?,
@@ -88,7 +90,14 @@ impl Dialect {
     /// Adds a policy of an operator's; one for the same packets may only be there where it `replaces` it.
     pub fn load_policy(self, policy: &FlowPolicy, replaces: bool) -> Result<Vec<Message>, KernelError> {
         let kind = if replaces { MessageType::SpdUpdate } else { MessageType::SpdAdd };
-        if self.is_kame() { self.kame_install_policy(kind, policy) } else { self.install_policy(policy) }
+        match self {
+            Self::OpenBsd => self.install_policy(policy),
+            Self::FreeBsd => self.kame_install_policy(kind, policy),
+            // There setkey always gives a priority, and so the order in which they were loaded counts.
+            Self::Linux => {
+                self.kame_install_policy(kind, &FlowPolicy { priority: policy.rank(), ..policy.clone() })
+            }
+        }
     }
 
     fn about_names(self, kind: MessageType, names: &SaNames) -> Result<Message, KernelError> {

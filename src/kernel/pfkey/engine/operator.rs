@@ -1,9 +1,9 @@
 //! What an operator asks for by hand: SAs with his keys, policies that are not the daemon's, one SA to be seen.
 
-use super::conversation::{Outcome, Task};
+use super::conversation::{Outcome, Task, Wait};
 use super::errno::{ENOENT, ESRCH};
 use super::{Engine, Job};
-use crate::kernel::pfkey::Message;
+use crate::kernel::pfkey::{Dialect, Message, MessageType};
 use crate::sadb::{FlowPolicy, KernelError, ManualSa, Reply, RequestId, SaNames};
 use crate::time::{Instant, Now};
 
@@ -47,6 +47,10 @@ impl Engine {
         let dialect = self.config.dialect;
         let built = match &operate.what {
             What::Add(sa) => dialect.add_manual(sa).map(|message| vec![message]),
+            // Linux does not take a DELETE for all between two hosts: they are asked for and named one by one.
+            What::Drop(names) if names.spi.is_none() && dialect == Dialect::Linux => {
+                dialect.dump_kind(Some(names.kind))
+            }
             What::Drop(names) => dialect.delete_named(names).map(|message| vec![message]),
             What::Load { policy, replaces } => dialect.load_policy(policy, *replaces),
             What::Show(names) => dialect.get_named(names).map(|message| vec![message]),
@@ -86,6 +90,14 @@ impl Engine {
                     Err(KernelError::Unsupported("a readable answer to GET"))
                 }
             },
+            (Outcome::Answer(message), What::Drop(names)) if message.header.kind == MessageType::Dump => {
+                let names = *names;
+                return self.drop_listed(now, limit, operate, names, message);
+            }
+            // One of them has gone by itself meanwhile, or there was none.
+            (Outcome::Refused(ENOENT | ESRCH), What::Drop(names)) if names.spi.is_none() => {
+                return self.operate_on(now, limit, operate);
+            }
             (Outcome::Answer(_), _) => {
                 if let What::Drop(names) = &operate.what {
                     self.dropped(names);
@@ -96,6 +108,30 @@ impl Engine {
             (outcome, _) => Err(self.failure(outcome)),
         };
         self.reply(operate.id, result);
+    }
+
+    /// An entry of the dump that a removal begins with: the SA is removed after it, if it is meant.
+    fn drop_listed(
+        &mut self,
+        now: Now,
+        limit: Instant,
+        mut operate: Box<Operate>,
+        names: SaNames,
+        entry: &Message,
+    ) {
+        let dialect = self.config.dialect;
+        let one = dialect.read_shown_sa(entry).map(|sa| sa.names());
+        match one {
+            Ok(one) if SaNames { spi: None, ..one } == names => {
+                operate.rest.extend(dialect.delete_named(&one));
+            }
+            Ok(_) => {}
+            Err(error) => self.strange(now, &error),
+        }
+        if entry.header.seq == 0 {
+            return self.operate_on(now, limit, operate);
+        }
+        self.ask_on(now, Task { limit, job: Job::Operate(operate) }, entry, Wait::ForAnswer);
     }
 
     /// An operator has removed SAs, perhaps some of ours.

@@ -103,7 +103,7 @@ impl Dialect {
                 got => return Err(PfKeyError::Value { field: "policy type", got: got.into() }),
             },
             priority: body.priority,
-            current: message.lifetime(LifetimeKind::Current).map(shown_lifetime).unwrap_or_default(),
+            current: message.lifetime(LifetimeKind::Current).map(shown_lifetime),
             hard: message.lifetime(LifetimeKind::Hard).map(shown_lifetime),
             id: body.id,
             scope: if self == Self::FreeBsd { body.scope } else { 0 },

@@ -12,9 +12,14 @@ impl Driver {
     /// Installs an SA. As with Linux's PF_KEY the window counts packets, and any mode is transport mode.
     pub(super) async fn add_manual(&mut self, sa: &ManualSa) -> Result<(), KernelError> {
         let params = sa.params(1, Mode::Transport)?;
-        self.supports_sa(&params)?;
         let half = if sa.direction == Direction::In { Half::Inbound } else { Half::Outbound };
-        self.add(sa::add(&params, half, 0)?).await
+        // What the kernel has is not known here, so it is asked at once.
+        match self.link.tell(sa::add(&params, half, 0)?).await {
+            Err(KernelError::NoSuchSa | KernelError::Unsupported("such an algorithm")) => {
+                Err(KernelError::Unsupported("algorithm of that SA"))
+            }
+            other => other,
+        }
     }
 
     /// Removes the SAs of these names. All of none is no failure, as with PF_KEY.
@@ -34,12 +39,13 @@ impl Driver {
         Ok(())
     }
 
-    /// Adds a policy that is not ours.
+    /// Adds a policy that is not ours. As with setkey everywhere, the order in which they were loaded counts.
     pub(super) async fn load_policy(
         &mut self,
-        policy: FlowPolicy,
+        mut policy: FlowPolicy,
         replaces: bool,
     ) -> Result<(), KernelError> {
+        policy.priority = policy.rank();
         let tables = Table::of(policy.direction);
         for (done, table) in tables.iter().enumerate() {
             let request =
@@ -77,10 +83,7 @@ impl Driver {
         let entries = self.dump_sad().await?;
         let is_wanted = |sa: &ShownSa| match wanted {
             Wanted::Sas(kind) => kind.is_none_or(|kind| kind == sa.kind),
-            Wanted::Named(names) => {
-                names.spi.is_none_or(|spi| spi == sa.spi)
-                    && (names.kind, names.src, names.dst) == (sa.kind, sa.src, sa.dst)
-            }
+            Wanted::Named(names) => SaNames { spi: names.spi.or(Some(sa.spi)), ..names } == sa.names(),
             Wanted::Policies => false,
         };
         // As PF_KEY would tell it: the window in packets.
