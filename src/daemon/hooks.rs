@@ -18,9 +18,9 @@ use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, JoinSet};
 
 use super::log::{Level, Line, Logger};
-use crate::ike::event::{Event, Phase1Event, Phase1Id, Phase1Ref};
+use crate::ike::event::{AccessEvent, Event, Phase1Event, Phase1Id, Phase1Ref};
 
-pub use environment::{Variable, environment};
+pub use environment::{Variable, access, environment};
 
 /// Programs that run at a time.
 const AT_ONCE: usize = 8;
@@ -64,7 +64,15 @@ pub struct Hooks {
     jobs: mpsc::Sender<Job>,
     logger: Logger,
     /// What is known of established ISAKMP SAs. As many as the core has.
-    up: HashMap<Phase1Id, Vec<Variable>>,
+    known: HashMap<Phase1Id, Known>,
+}
+
+/// An established ISAKMP SA.
+#[derive(Debug)]
+struct Known {
+    variables: Vec<Variable>,
+    /// It serves: a road warrior has logged in and knows its address.
+    is_up: bool,
 }
 
 /// The task that runs programs.
@@ -86,7 +94,7 @@ impl Running {
 pub fn start(logger: &Logger, timeout: Duration) -> (Hooks, Running) {
     let (jobs, inbox) = mpsc::channel(WAITING);
     let runner = Runner::new(logger.clone(), timeout);
-    let hooks = Hooks { jobs, logger: logger.clone(), up: HashMap::new() };
+    let hooks = Hooks { jobs, logger: logger.clone(), known: HashMap::new() };
     (hooks, Running(tokio::spawn(runner.run(inbox))))
 }
 
@@ -96,19 +104,26 @@ impl Hooks {
         let Event::Phase1(about, what) = event else { return };
         match what {
             Phase1Event::Established { peer_id, .. } => {
-                let variables = environment(about, peer_id);
-                self.up.insert(about.id, variables.clone());
-                self.order(about, Occasion::Phase1Up, variables);
+                let known = Known { variables: environment(about, peer_id), is_up: false };
+                self.known.insert(about.id, known);
+            }
+            Phase1Event::Access(AccessEvent::Ready { user, config }) => {
+                let Some(known) = self.known.get_mut(&about.id) else { return };
+                known.variables.extend(access(user.as_deref(), config));
+                if !std::mem::replace(&mut known.is_up, true) {
+                    let variables = known.variables.clone();
+                    self.order(about, Occasion::Phase1Up, variables);
+                }
             }
             Phase1Event::PeerDead => {
-                if let Some(variables) = self.up.get(&about.id) {
-                    self.order(about, Occasion::Phase1Dead, variables.clone());
+                if let Some(known) = self.known.get(&about.id).filter(|known| known.is_up) {
+                    self.order(about, Occasion::Phase1Dead, known.variables.clone());
                 }
             }
             Phase1Event::Failed(_) | Phase1Event::Expired | Phase1Event::Deleted { .. } => {
                 // What has never been up is not down either: a stranger's attempt that fails runs no program.
-                if let Some(variables) = self.up.remove(&about.id) {
-                    self.order(about, Occasion::Phase1Down, variables);
+                if let Some(known) = self.known.remove(&about.id).filter(|known| known.is_up) {
+                    self.order(about, Occasion::Phase1Down, known.variables);
                 }
             }
             _ => {}
