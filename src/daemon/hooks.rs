@@ -4,6 +4,7 @@
 //! of different peers side by side. The run loop only puts them into a queue that has an end; what finds no room there
 //! is not run, and told.
 
+mod client;
 mod environment;
 mod program;
 #[cfg(test)]
@@ -20,7 +21,8 @@ use tokio::task::{JoinHandle, JoinSet};
 use super::log::{Level, Line, Logger};
 use crate::ike::event::{AccessEvent, Event, Phase1Event, Phase1Id, Phase1Ref};
 
-pub use environment::{Variable, access, environment};
+pub use client::client_environment;
+pub use environment::{Variable, environment};
 
 /// Programs that run at a time.
 const AT_ONCE: usize = 8;
@@ -64,14 +66,14 @@ pub struct Hooks {
     jobs: mpsc::Sender<Job>,
     logger: Logger,
     /// What is known of established ISAKMP SAs. As many as the core has.
-    known: HashMap<Phase1Id, Known>,
+    established: HashMap<Phase1Id, Known>,
 }
 
-/// An established ISAKMP SA.
+/// What is known of an established ISAKMP SA.
 #[derive(Debug)]
 struct Known {
     variables: Vec<Variable>,
-    /// It serves: a road warrior has logged in and knows its address.
+    /// A login or a configuration is not awaited any more, and the program for it was run.
     is_up: bool,
 }
 
@@ -94,7 +96,7 @@ impl Running {
 pub fn start(logger: &Logger, timeout: Duration) -> (Hooks, Running) {
     let (jobs, inbox) = mpsc::channel(WAITING);
     let runner = Runner::new(logger.clone(), timeout);
-    let hooks = Hooks { jobs, logger: logger.clone(), known: HashMap::new() };
+    let hooks = Hooks { jobs, logger: logger.clone(), established: HashMap::new() };
     (hooks, Running(tokio::spawn(runner.run(inbox))))
 }
 
@@ -105,24 +107,23 @@ impl Hooks {
         match what {
             Phase1Event::Established { peer_id, .. } => {
                 let known = Known { variables: environment(about, peer_id), is_up: false };
-                self.known.insert(about.id, known);
+                self.established.insert(about.id, known);
             }
             Phase1Event::Access(AccessEvent::Ready { user, config }) => {
-                let Some(known) = self.known.get_mut(&about.id) else { return };
-                known.variables.extend(access(user.as_deref(), config));
-                if !std::mem::replace(&mut known.is_up, true) {
-                    let variables = known.variables.clone();
-                    self.order(about, Occasion::Phase1Up, variables);
-                }
+                let Some(known) = self.established.get_mut(&about.id) else { return };
+                known.variables.extend(client_environment(user.as_deref(), config));
+                known.is_up = true;
+                let variables = known.variables.clone();
+                self.order(about, Occasion::Phase1Up, variables);
             }
             Phase1Event::PeerDead => {
-                if let Some(known) = self.known.get(&about.id).filter(|known| known.is_up) {
+                if let Some(known) = self.established.get(&about.id).filter(|known| known.is_up) {
                     self.order(about, Occasion::Phase1Dead, known.variables.clone());
                 }
             }
             Phase1Event::Failed(_) | Phase1Event::Expired | Phase1Event::Deleted { .. } => {
                 // What has never been up is not down either: a stranger's attempt that fails runs no program.
-                if let Some(known) = self.known.remove(&about.id).filter(|known| known.is_up) {
+                if let Some(known) = self.established.remove(&about.id).filter(|known| known.is_up) {
                     self.order(about, Occasion::Phase1Down, known.variables);
                 }
             }

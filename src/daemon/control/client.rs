@@ -88,7 +88,7 @@ pub fn ask(path: &Path, request: &Request) -> Result<Response, ClientError> {
     }
 }
 
-fn connect(path: &Path) -> Result<UnixStream, ClientError> {
+pub(super) fn connect(path: &Path) -> Result<UnixStream, ClientError> {
     UnixStream::connect(path).map_err(|e| match e.kind() {
         io::ErrorKind::PermissionDenied => ClientError::NotAllowed(path.to_owned()),
         _ => ClientError::NotRunning(path.to_owned(), e),

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
-use super::client::ClientError;
+use super::client::{ClientError, connect};
 use super::protocol::{Request, Response};
 
 /// The longest response that is read; a dump of many thousand SAs fits.
@@ -28,7 +28,7 @@ impl Session {
     /// # Errors
     /// None listens there.
     pub fn open(path: &Path) -> Result<Self, ClientError> {
-        let stream = UnixStream::connect(path).map_err(|e| ClientError::NotRunning(path.to_owned(), e))?;
+        let stream = connect(path)?;
         stream.set_read_timeout(Some(SILENCE)).map_err(ClientError::Io)?;
         Ok(Self { stream: BufReader::new(stream), path: path.to_owned() })
     }

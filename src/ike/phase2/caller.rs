@@ -61,3 +61,38 @@ impl fmt::Display for Caller {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_calls_from_elsewhere_is_the_same_when_nobody_else_can_be() {
+        let plain = || Caller {
+            peer_id: Identity::Fqdn("a.example".into()),
+            is_personal: false,
+            user: None,
+            groups: Vec::new(),
+            address: None,
+        };
+        let personal = || Caller { is_personal: true, ..plain() };
+        let other = || Caller { peer_id: Identity::Fqdn("b.example".into()), ..personal() };
+        let user = |name: &str| Caller { user: Some(name.into()), ..plain() };
+        for (a, b, at_one_address, anywhere) in [
+            (plain(), plain(), true, false),
+            (plain(), personal(), true, false),
+            (personal(), personal(), true, true),
+            (personal(), other(), false, false),
+            // One key for a group, and each user with a password.
+            (user("alice"), user("alice"), true, true),
+            (user("alice"), user("bob"), false, false),
+            (user("alice"), plain(), false, false),
+        ] {
+            assert_eq!(
+                (a.is_same(&b, true), a.is_same(&b, false)),
+                (at_one_address, anywhere),
+                "{a:?} {b:?}"
+            );
+        }
+    }
+}

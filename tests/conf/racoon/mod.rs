@@ -3,9 +3,9 @@
 mod checks;
 mod fuzz_corpus;
 mod goldens;
+mod mode_cfg;
 mod quirks;
 mod road_clients;
-mod road_warriors;
 mod roundtrip;
 mod selection;
 mod tutorial;
