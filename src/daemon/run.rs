@@ -20,7 +20,7 @@ use super::gateway::{Gateway, Setup};
 use super::journal::{Held, Journal, Place};
 use super::kernel_choice::{self, KernelOptions};
 use super::kernel_task::KernelTask;
-use super::listener::{BindError, Binding};
+use super::listener::{BindError, Binding, Listener};
 use super::load::{Front, LoadError, Loaded};
 use super::log::{Bridge, Level, Logger, Notice, render_refusal};
 use super::network::HostNetwork;
@@ -180,12 +180,7 @@ async fn serve(options: &Options, logger: &Logger, hosting: Hosting) -> Result<(
         .as_ref()
         .map(|place| ControlServer::bind(place).map_err(|error| Fatal::Control(place.path.clone(), error)));
     let control = bound.transpose()?;
-    for (address, fd, natt) in listener.sockets() {
-        logger.notice(&Notice::Listening { address, fd, natt });
-    }
-    if kernel.is_system {
-        listener.prepare_for_kernel(logger);
-    }
+    prepare(&listener, kernel.is_system, logger);
     let mut kernel_task = if kernel.is_system {
         let path = place.as_ref().map_or_else(|| Path::new(options.default_control), |place| &place.path);
         let journal = kernel_choice::journal_path(path);
@@ -226,6 +221,16 @@ async fn serve(options: &Options, logger: &Logger, hosting: Hosting) -> Result<(
     logger.notice(&Notice::Stopped);
     drop(pid_file);
     Ok(())
+}
+
+/// Names the sockets, and tells the system's kernel what they are for.
+fn prepare(listener: &Listener, is_system: bool, logger: &Logger) {
+    for (address, fd, natt) in listener.sockets() {
+        logger.notice(&Notice::Listening { address, fd, natt });
+    }
+    if is_system {
+        listener.prepare_for_kernel(logger);
+    }
 }
 
 /// Everything works: the pid file says who we are, and whoever waits for us is told.
