@@ -68,16 +68,23 @@ mod tests {
 
     #[test]
     fn who_calls_from_elsewhere_is_the_same_when_nobody_else_can_be() {
-        let plain = || Caller {
-            peer_id: Identity::Fqdn("a.example".into()),
-            is_personal: false,
-            user: None,
-            groups: Vec::new(),
-            address: None,
-        };
+        let plain =
+            || Caller { peer_id: Identity::Fqdn("a.example".into()), is_personal: false, session: None };
         let personal = || Caller { is_personal: true, ..plain() };
         let other = || Caller { peer_id: Identity::Fqdn("b.example".into()), ..personal() };
-        let user = |name: &str| Caller { user: Some(name.into()), ..plain() };
+        let session = |name: &str| Session {
+            user: Some(name.into()),
+            groups: vec!["staff".to_owned()],
+            port: 0,
+            address: Some([10, 9, 0, 5].into()),
+            netmask: None,
+        };
+        let user = |name: &str| Caller { session: Some(Arc::new(session(name))), ..plain() };
+        assert!(user("alice").is_in_group("staff") && !user("alice").is_in_group("guests"));
+        assert!(!personal().is_in_group("staff"), "who has not logged in is in no group");
+        let elsewhere = IpAddr::from([192, 0, 2, 1]);
+        assert_eq!(user("alice").own_address(elsewhere), IpAddr::from([10, 9, 0, 5]));
+        assert_eq!(plain().own_address(elsewhere), elsewhere);
         for (a, b, at_one_address, anywhere) in [
             (plain(), plain(), true, false),
             (plain(), personal(), true, false),
