@@ -9,6 +9,8 @@ use super::span::Span;
 pub enum Severity {
     /// The configuration cannot be used.
     Error,
+    /// It can, but what this is about does not work until the operator acts.
+    Fault,
     /// It can, but the operator should look.
     Warning,
 }
@@ -29,7 +31,7 @@ pub struct Diagnostic {
 impl fmt::Display for Severity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Error => "error",
+            Self::Error | Self::Fault => "error",
             Self::Warning => "warning",
         })
     }
@@ -39,6 +41,11 @@ impl Diagnostic {
     /// An error at that place.
     pub fn error(span: &Span, message: impl Into<String>) -> Self {
         Self { severity: Severity::Error, span: Some(span.clone()), message: message.into(), help: None }
+    }
+
+    /// A fault at that place.
+    pub fn fault(span: &Span, message: impl Into<String>) -> Self {
+        Self { severity: Severity::Fault, ..Self::error(span, message) }
     }
 
     /// A warning at that place.

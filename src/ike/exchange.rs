@@ -59,7 +59,9 @@ impl Exchange {
         message: Vec<u8>,
         timer: Option<Timer>,
     ) {
-        ctx.out.send(addresses, natt, &message);
+        for _ in 0..ctx.timers.copies.max(1) {
+            ctx.out.send(addresses, natt, &message);
+        }
         self.sent = message;
         self.transmissions = 1;
         if let (Some(timer), Some(gap)) = (timer, ctx.timers.retransmit.first()) {
@@ -102,7 +104,9 @@ impl Exchange {
     ) -> Again {
         match timers.retransmit.get(usize::from(self.transmissions)) {
             Some(gap) => {
-                out.send(addresses, natt, &self.sent);
+                for _ in 0..timers.copies.max(1) {
+                    out.send(addresses, natt, &self.sent);
+                }
                 out.timers.set(timer, now.mono + *gap);
                 self.transmissions += 1;
                 Again::Sent(self.transmissions)

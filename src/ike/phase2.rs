@@ -272,7 +272,7 @@ impl Quick {
     pub(super) fn initiate(common: Common, ctx: &mut Context<'_>) -> Self {
         common.event(ctx, Phase2Event::Started);
         let state = quick_initiator::begin(&common, ctx);
-        ctx.out.timers.set(Timer::QuickGiveUp(common.id), ctx.now.mono + ctx.timers.exchange_max);
+        ctx.out.timers.set(Timer::QuickGiveUp(common.id), ctx.now.mono + ctx.timers.phase2_max);
         Self { common, state }
     }
 
@@ -281,7 +281,7 @@ impl Quick {
         common.event(ctx, Phase2Event::Started);
         common.event(ctx, Phase2Event::Chosen(request.selection.algorithms.chosen()));
         let state = quick_responder::begin(&common, request, ctx);
-        ctx.out.timers.set(Timer::QuickGiveUp(common.id), ctx.now.mono + ctx.timers.exchange_max);
+        ctx.out.timers.set(Timer::QuickGiveUp(common.id), ctx.now.mono + ctx.timers.phase2_max);
         Self { common, state }
     }
 

@@ -3,6 +3,7 @@
 mod edges;
 mod fuzz_corpus;
 mod kernel;
+mod keys;
 mod net;
 mod pair;
 mod policy;
@@ -10,3 +11,4 @@ mod scenarios;
 mod seeds;
 mod states;
 mod traffic;
+mod upkeep;

@@ -10,7 +10,7 @@ use coati::crypto::x509::TrustStore;
 use coati::ike::policy::{
     AuthMethod, Bounds, Connection, Grants, Hooks, IdentityMatch, MyIdentity, NatTraversal, Padding, PfsRule,
     Phase1Exchange, Phase1Policy, Phase1Transform, Phase2Policy, Phase2Transform, Policy, PskEntry, PskOwner,
-    PskTable, RemoteAccess, Rule, SourceRef, Sourced, Start, Timers, TrafficMatch,
+    PskTable, RemoteAccess, Rule, SourceRef, Sourced, Start, Timers, TrafficMatch, Upkeep,
 };
 use coati::sadb::{AuthSpec, Endpoints, Level, Mode, Prefix, Protocol, SecurityRule, Selector};
 
@@ -128,10 +128,11 @@ impl Side {
                     key: Secret::new(self.psk.into()),
                     at: at("psk"),
                 }],
+                ..PskTable::default()
             }),
             credential: None,
             trust: Arc::new(TrustStore::default()),
-            pinned: None,
+            pinned: Arc::default(),
             verify_cert: true,
             send_cert: true,
             send_cert_request: true,
@@ -144,6 +145,7 @@ impl Side {
             remote_access: RemoteAccess::default(),
             hooks: Hooks::default(),
             dpd_delay: self.dpd,
+            upkeep: Upkeep::default(),
         };
         Policy {
             phase1: vec![Arc::new(phase1)],

@@ -4,6 +4,7 @@
 mod arguments;
 mod blocks;
 
+use std::cell::RefCell;
 use std::path::Path;
 
 use super::ast::{Item, RacoonConfig, Setting};
@@ -44,7 +45,8 @@ struct Run<'e> {
 
 impl Run<'_> {
     fn file(&mut self, file: SourceFile, depth: usize) {
-        let mut parser = Parser { file, at: 0, state: State::Top, diagnostics: Vec::new() };
+        let mut parser =
+            Parser { file, at: 0, state: State::Top, diagnostics: Vec::new(), seen: RefCell::new(None) };
         while let Some(item) = parser.item() {
             match item {
                 Item::Setting(setting) if setting.name.value == "include" && self.env.is_open() => {
@@ -71,6 +73,7 @@ impl Run<'_> {
         }
         let pattern = setting.text().unwrap_or_default();
         let folder = Path::new(from.name()).parent().unwrap_or_else(|| Path::new(""));
+        let pattern = super::include::expand_home(self.env, pattern);
         let full = self.base.as_ref().map_or(folder, Path::new).join(pattern);
         let found = match super::include::expand(self.env, &full) {
             Ok(found) => found,
@@ -103,11 +106,22 @@ struct Parser {
     at: usize,
     state: State,
     diagnostics: Vec<Diagnostic>,
+    /// The token that was looked at last, with its place and state: what nothing matches may be long, and several
+    /// questions are asked of each token.
+    seen: RefCell<Option<(usize, State, Token)>>,
 }
 
 impl Parser {
     fn peek(&self) -> Token {
-        lexer::token(&self.file, self.at, self.state)
+        let mut seen = self.seen.borrow_mut();
+        match &*seen {
+            Some((at, state, token)) if (*at, *state) == (self.at, self.state) => token.clone(),
+            _ => {
+                let token = lexer::token(&self.file, self.at, self.state);
+                *seen = Some((self.at, self.state, token.clone()));
+                token
+            }
+        }
     }
 
     fn take(&mut self) -> Token {

@@ -14,6 +14,7 @@ use crate::ike::exchange::Received;
 use crate::ike::identity;
 use crate::ike::policy::{AuthMethod, Identity};
 use crate::ike::proof::{PeerAuthenticated, PeerHashVerified, PeerSignatureVerified, verify_hash};
+use crate::sadb::AddressPair;
 use crate::wire::codec::WireError;
 use crate::wire::message::{ChainBuilder, PayloadChain, Trailing};
 use crate::wire::payload::{Certificate, CertificateRequest, EmitPayload, Identification, Notification};
@@ -95,7 +96,10 @@ pub(super) fn examine(
     }
     let psk = keyed.uses_pre_shared_key();
     let garbled = || Why::DoesNotDecrypt { message: message_number(from), pre_shared_key: psk };
-    let opened = keyed.keys.cipher.open(iv, received.datagram)?;
+    let opened = keyed.keys.cipher.open(iv, received.datagram).map_err(|why| match why {
+        Why::Padding { .. } if psk => garbled(),
+        other => other,
+    })?;
     let first = received.header.next_payload;
     // A wrong key gives octets that are no chain of payloads, or one that has nothing it must have.
     let chain = PayloadChain::parse(first, &opened.plain, 0, Trailing::Padding).map_err(|_| garbled())?;
@@ -115,11 +119,15 @@ pub(super) fn examine(
         Some(method) => {
             let signature =
                 chain.one(PayloadType::SIG)?.ok_or(Why::MissingPayload(PayloadType::SIG))?.body.to_vec();
+            let policy = &common.policy;
+            let AddressPair { local, remote } = common.addresses;
+            let pinned = policy.pinned.find(local.ip(), remote.ip(), &identity);
             Evidence::ToVerify(Box::new(VerifyRequest {
                 certificates: certificates(&chain)?,
-                pinned: common.policy.pinned.as_deref().cloned(),
-                trust: std::sync::Arc::clone(&common.policy.trust),
-                check_chain: common.policy.verify_cert,
+                // Where keys are known beforehand, a peer that has none of them needs more than any certificate.
+                check_chain: policy.verify_cert || (pinned.is_empty() && !policy.pinned.is_empty()),
+                pinned,
+                trust: std::sync::Arc::clone(&policy.trust),
                 identity: identity.to_certificate_identity(),
                 at: ctx.now.wall,
                 method,
@@ -227,7 +235,7 @@ fn push_certificates(chain: &mut ChainBuilder, common: &Common) {
     let Some(credential) = common.policy.credential.as_ref().filter(|_| common.policy.send_cert) else {
         return;
     };
-    for certificate in std::iter::once(credential.certificate()).chain(credential.chain()) {
+    for certificate in credential.certificate().into_iter().chain(credential.chain()) {
         let data = certificate.der().to_vec();
         chain.push(&Certificate { encoding: CertEncoding::X509_SIGNATURE, data });
     }

@@ -1,6 +1,7 @@
 //! Pre-shared keys and whom they are for.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use super::{Identity, SourceRef};
 use crate::crypto::secret::Secret;
@@ -32,6 +33,8 @@ pub struct PskEntry {
 pub struct PskTable {
     /// The keys.
     pub entries: Vec<PskEntry>,
+    /// Why the file with the keys is not used, as a sentence that names it.
+    pub refused: Option<Arc<str>>,
 }
 
 impl PskTable {
@@ -74,6 +77,7 @@ mod tests {
                 entry(PskOwner::Address(a), "address"),
                 entry(PskOwner::Identity("gw.example".into()), "name"),
             ],
+            ..PskTable::default()
         };
         let found = |address, id: Option<&Identity>| {
             String::from_utf8(table.find(address, id).expect("a key").key.expose().clone()).expect("utf-8")
