@@ -1,14 +1,15 @@
-//! Warns of old algorithms: they work where they are configured, and are named once for each peer.
+//! Warns of what is weak: it works where it is configured, and is named once for each peer.
 
 use std::collections::BTreeMap;
 
 use super::log::{Level, Line, Logger};
 use crate::crypto::alg::{CipherAlgorithm, Group, HashAlgorithm};
-use crate::ike::policy::{PfsRule, Policy, SourceRef};
+use crate::ike::policy::{AuthMethod, PfsRule, Phase1Exchange, Phase1Policy, Policy, SourceRef};
 
-/// Logs one line for each peer and each phase 2 rule that allows something weak.
+/// Logs one line for each peer and each phase 2 rule that allows something weak, and one for each peer whose pre-shared
+/// key aggressive mode gives away to whoever can try words.
 pub(super) fn warn(policy: &Policy, logger: &Logger) {
-    for line in lines(policy) {
+    for line in lines(policy).into_iter().chain(aggressive(policy)) {
         logger.warn_once(&Line::new(Level::Warning, line));
     }
 }
@@ -38,6 +39,22 @@ fn lines(policy: &Policy) -> Vec<String> {
     }
     let named = found.into_iter().filter(|(_, list)| !list.is_empty());
     named.map(|(name, list)| format!("weak algorithms are allowed for {name}: {}", list.join(", "))).collect()
+}
+
+/// Message 2 of aggressive mode has a hash that everything but the pre-shared key is known of (CVE-2002-1623).
+fn aggressive(policy: &Policy) -> Vec<String> {
+    let uses_psk = |p: &Phase1Policy| p.transforms.iter().any(|t| t.auth.value == AuthMethod::PreSharedKey);
+    let peers =
+        policy.phase1.iter().filter(|p| p.exchanges.contains(&Phase1Exchange::Aggressive) && uses_psk(p));
+    peers
+        .map(|p| {
+            format!(
+                "aggressive mode with a pre-shared key is allowed for peer {} ({}): whoever sees or asks for one answer \
+                 can try keys at leisure; only a long random key withstands",
+                p.name, p.at
+            )
+        })
+        .collect()
 }
 
 fn note(list: &mut Vec<String>, weak: Option<&'static str>, at: &SourceRef) {

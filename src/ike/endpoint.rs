@@ -9,6 +9,7 @@ mod pairs;
 mod quick;
 mod sas;
 mod snapshot;
+mod strangers;
 mod timeouts;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
@@ -145,6 +146,9 @@ pub struct Endpoint {
     half_open: HalfOpenTable,
     /// Exchanges of strangers behind message 3, oldest first. As many as may be half-open; then the oldest makes room.
     unproved: BTreeSet<Phase1Id>,
+    /// Exchanges that strangers have begun in aggressive mode, oldest first, with the same bound of their own: of these
+    /// not even the address is shown to be real.
+    aggressive: BTreeSet<Phase1Id>,
     quick: BTreeMap<QuickId, Quick>,
     /// Message IDs are the peer's choice: a map with a secret hash.
     quick_by_id: HashMap<(Phase1Id, MessageId), QuickId>,
@@ -221,6 +225,7 @@ impl Endpoint {
             by_remote: BTreeMap::new(),
             half_open: HalfOpenTable::new(half_open_limit, Secret::new(key)),
             unproved: BTreeSet::new(),
+            aggressive: BTreeSet::new(),
             quick: BTreeMap::new(),
             quick_by_id: HashMap::new(),
             pairs: BTreeMap::new(),
@@ -281,6 +286,7 @@ impl Endpoint {
         self.phase1.is_empty()
             && self.half_open.len() == 0
             && self.unproved.is_empty()
+            && self.aggressive.is_empty()
             && self.quick.is_empty()
             && self.pairs.is_empty()
             && self.pending.is_empty()

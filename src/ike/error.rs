@@ -7,6 +7,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::policy::{Phase1Exchange, SourceRef};
 use crate::crypto::cipher::CipherError;
 use crate::crypto::dh::DhError;
 use crate::crypto::sign::SignError;
@@ -71,6 +72,15 @@ pub enum Why {
     HalfOpenLimit,
     /// An exchange of a kind that is not served here.
     UnexpectedExchange(ExchangeType),
+    /// An exchange that makes ISAKMP SAs, but not with this peer.
+    ExchangeNotAllowed {
+        /// The one it begins.
+        got: Phase1Exchange,
+        /// The one it should begin.
+        expected: Phase1Exchange,
+        /// Where that stands.
+        at: SourceRef,
+    },
     /// The commit bit, or authentication only.
     UnexpectedFlags(u8),
     /// A message that nobody waits for in this state.
@@ -146,7 +156,7 @@ pub enum Why {
         /// What it asks for, seen from us.
         selector: Selector,
         /// The configured traffic that is nearest.
-        nearest: Option<Box<(Selector, super::policy::SourceRef)>>,
+        nearest: Option<Box<(Selector, SourceRef)>>,
     },
     /// The identities that came back are not those sent.
     IdentitiesChanged,
@@ -277,6 +287,9 @@ impl fmt::Display for Why {
             Self::Passive => f.write_str("the configuration says that this side does not call"),
             Self::HalfOpenLimit => f.write_str("too many half-open exchanges"),
             Self::UnexpectedExchange(e) => write!(f, "{e} exchanges are not served"),
+            Self::ExchangeNotAllowed { got, expected, at } => {
+                write!(f, "the peer begins {got}, the configuration allows it {expected} only ({at})")
+            }
             Self::UnexpectedFlags(bits) => write!(f, "flags {bits:#04x} are not expected"),
             Self::UnexpectedMessage { state } => write!(f, "nobody waits for such a message in {state}"),
             Self::MessageIdReused => f.write_str("the message ID was used before"),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::error::Why;
-use super::policy::{Connection, Identity, Phase1Policy};
+use super::policy::{Connection, Identity, Phase1Exchange, Phase1Policy};
 use super::proposal::phase2::Encapsulation;
 use super::proposal::{Chosen1, Chosen2, Mismatch, Offer};
 use crate::crypto::x509::Weakness;
@@ -37,6 +37,8 @@ pub struct Phase1Ref {
     pub cookies: CookiePair,
     /// Who began.
     pub role: Role,
+    /// Main mode or aggressive mode.
+    pub exchange: Phase1Exchange,
 }
 
 /// Which quick mode (or pair of IPsec SAs) an event is about.
@@ -106,7 +108,7 @@ pub enum Event {
 pub enum Phase1Event {
     /// The first message was sent or received.
     Started {
-        /// Main mode, so far.
+        /// Main mode or aggressive mode.
         exchange: ExchangeType,
     },
     /// A state followed another: names for the debug log, e.g. `ExpectSa` -> `ExpectKe`.

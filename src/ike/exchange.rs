@@ -37,6 +37,8 @@ pub(super) struct Exchange {
     sent: Vec<u8>,
     /// How often.
     pub(super) transmissions: u8,
+    /// How often it was sent again for a duplicate, where that is counted.
+    pub(super) repeats: u8,
     /// The message it answers.
     answered: Option<Digest>,
 }
@@ -64,6 +66,7 @@ impl Exchange {
         }
         self.sent = message;
         self.transmissions = 1;
+        self.repeats = 0;
         if let (Some(timer), Some(gap)) = (timer, ctx.timers.retransmit.first()) {
             ctx.out.timers.set(timer, ctx.now.mono + *gap);
         }
@@ -72,6 +75,11 @@ impl Exchange {
     /// What was sent is answered: it is not the answer to what comes next.
     pub(super) fn forget_sent(&mut self) {
         self.sent.clear();
+    }
+
+    /// Whether the last message sent may have to be sent again.
+    pub(super) const fn has_sent(&self) -> bool {
+        !self.sent.is_empty()
     }
 
     /// Remembers the message that the last one sent answers.

@@ -99,8 +99,13 @@ pub(super) fn check(identity: &Identity, expected: &[IdentityMatch]) -> Result<(
     if expected.is_empty() || expected.iter().any(|e| e.accepts(identity)) {
         return Ok(());
     }
+    Err(refusal(identity, expected))
+}
+
+/// Says that an identity is none of those expected.
+pub(super) fn refusal(identity: &Identity, expected: &[IdentityMatch]) -> Why {
     let expected = expected.iter().map(ToString::to_string).collect::<Vec<_>>().join(" or ");
-    Err(Why::IdentityRefused { got: identity.to_string(), expected })
+    Why::IdentityRefused { got: identity.to_string(), expected }
 }
 
 /// One half of a selector as a phase 2 ID payload.

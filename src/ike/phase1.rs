@@ -1,9 +1,12 @@
-//! Phase 1: main mode in both roles (RFC 2409 section 5), one struct for each awaited message or job.
+//! Phase 1: main mode and aggressive mode in both roles (RFC 2409 section 5), one struct for each awaited message or job.
 //!
 //! A state examines a message by reference and either refuses it, unchanged, or accepts it and is replaced by the next
 //! state (`advance`). Public-key work leaves as a job; the state that waits for it is a state of its own.
 
+mod aggressive_initiator;
+mod aggressive_responder;
 mod auth;
+mod choice;
 mod established;
 mod half_open;
 mod main_initiator;
@@ -12,24 +15,25 @@ mod transcript;
 
 use std::sync::Arc;
 
+pub(super) use aggressive_responder::Refusal;
+pub(super) use choice::{Candidates, NoChoice};
 pub(super) use established::{Established, notification};
-pub(super) use half_open::{Admission, HalfOpen, HalfOpenTable};
+pub(super) use half_open::{Admission, HalfOpen, HalfOpenTable, refusal};
 pub(super) use transcript::Keys;
 
-use super::context::Context;
+use super::context::{Context, JobOwner, Output};
 use super::endpoint::DatagramMeta;
-use super::error::{Reject, Why};
+use super::error::{Reject, Severity, Why};
 use super::event::{Event, Phase1Event, Phase1Id, Phase1Ref, Role};
 use super::exchange::{Exchange, Received};
 use super::nat_traversal::Nat;
-use super::policy::Phase1Policy;
+use super::policy::{Identity, Phase1Exchange, Phase1Policy};
 use crate::crypto::job::{CryptoJob, CryptoResult};
 use crate::sadb::AddressPair;
 use crate::time::Now;
 use crate::wire::header::{CookiePair, Flags, Header, MessageId};
-use crate::wire::registry::{ExchangeType, NotifyMessageType, PayloadType};
+use crate::wire::registry::{NotifyMessageType, PayloadType};
 
-use super::context::JobOwner;
 use super::timer::Timer;
 
 /// What every state of one phase 1 knows.
@@ -37,6 +41,9 @@ use super::timer::Timer;
 pub(super) struct Common {
     pub(super) id: Phase1Id,
     pub(super) policy: Arc<Phase1Policy>,
+    /// Policies that the peer may be meant by as well; its identity decides (responder of main mode).
+    pub(super) others: Vec<Arc<Phase1Policy>>,
+    pub(super) mode: Phase1Exchange,
     pub(super) addresses: AddressPair,
     /// The exchange has moved to the NAT-T port.
     pub(super) natt: bool,
@@ -48,6 +55,8 @@ pub(super) struct Common {
     pub(super) peer: Features,
     /// NAT detection's result.
     pub(super) nat: Option<Nat>,
+    /// Who the peer says it is, where it says so before there are keys (aggressive mode).
+    pub(super) claimed: Option<Identity>,
     /// Tell the peer that this is the first contact.
     pub(super) initial_contact: bool,
     /// The reason to give when the exchange fails for want of an answer.
@@ -62,6 +71,9 @@ pub(super) struct Common {
 const MAX_TOLD: u8 = 4;
 /// How many of them may come from messages that prove nothing at all.
 const MAX_TOLD_UNPROVED: u8 = 2;
+
+/// How often a message of aggressive mode is sent again for a duplicate of the one it answers.
+const MAX_REPEATS: u8 = 8;
 
 /// What a peer announced by vendor IDs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -78,6 +90,7 @@ impl Common {
             addresses: self.addresses,
             cookies: self.cookies,
             role: self.role,
+            exchange: self.mode,
         }
     }
 
@@ -96,6 +109,18 @@ impl Common {
         true
     }
 
+    /// Tells of a refusal in an exchange under way: a new reason, but few in all, and the last again if the exchange fails.
+    pub(super) fn tell_refusal(&mut self, why: &Why, out: &mut Output) {
+        if why.severity() > Severity::Noise && self.note(why.clone(), true) {
+            out.event(Event::Phase1(self.reference(), Phase1Event::MessageRefused(why.clone())));
+        }
+    }
+
+    /// Whether the peer, whom we called in aggressive mode, may not have our message 3 yet.
+    pub(super) fn is_unconfirmed(&self) -> bool {
+        self.mode == Phase1Exchange::Aggressive && self.role == Role::Initiator && self.exchange.has_sent()
+    }
+
     /// Where this exchange's messages go.
     pub(super) fn route(&self) -> (AddressPair, bool) {
         (self.addresses, self.natt)
@@ -106,7 +131,7 @@ impl Common {
             cookies: self.cookies,
             next_payload: first,
             version: Header::VERSION,
-            exchange: ExchangeType::IDENTITY_PROTECTION,
+            exchange: self.mode.number(),
             flags: Flags::NONE,
             message_id: MessageId::PHASE1,
             length: 0,
@@ -118,6 +143,28 @@ impl Common {
         let timer = (self.role == Role::Initiator).then_some(Timer::Phase1Retransmit(self.id));
         let route = self.route();
         self.exchange.send(ctx, route, message, timer);
+    }
+
+    /// Sends message 1. With a new cookie the schedule of repetitions goes on where it was.
+    fn send_first(&mut self, ctx: &mut Context<'_>, message: Vec<u8>) {
+        let before = self.exchange.transmissions;
+        self.send(ctx, message);
+        self.exchange.transmissions += before;
+        self.repeat_later(ctx);
+        self.attempts = self.attempts.saturating_add(1);
+    }
+
+    /// Sets the timer of the next repetition.
+    fn repeat_later(&self, ctx: &mut Context<'_>) {
+        let sent = usize::from(self.exchange.transmissions);
+        if let Some(gap) = ctx.timers.retransmit.get(sent.saturating_sub(1)) {
+            ctx.out.timers.set(Timer::Phase1Retransmit(self.id), ctx.now.mono + *gap);
+        }
+    }
+
+    /// What was sent last is answered, or needs no answer.
+    fn stop_repeating(&self, ctx: &mut Context<'_>) {
+        ctx.out.timers.clear(Timer::Phase1Retransmit(self.id));
     }
 
     fn job(&self, ctx: &mut Context<'_>, job: CryptoJob) {
@@ -174,6 +221,26 @@ pub(super) enum State {
     ResponderAwaitVerify(main_responder::AwaitVerify),
     /// Responder: our signature is being made.
     ResponderAwaitSignature(main_responder::AwaitSignature),
+    /// Initiator of aggressive mode: our public value is being computed.
+    AggressiveAwaitPublic(aggressive_initiator::AwaitPublic),
+    /// Initiator of aggressive mode: message 1 is sent.
+    AggressiveExpectReply(aggressive_initiator::ExpectReply),
+    /// Initiator of aggressive mode: g^xy is being computed.
+    AggressiveAwaitShared(aggressive_initiator::AwaitShared),
+    /// Initiator of aggressive mode: the peer's signature is being verified.
+    AggressiveAwaitVerify(aggressive_initiator::AwaitVerify),
+    /// Initiator of aggressive mode: our signature is being made.
+    AggressiveAwaitSignature(aggressive_initiator::AwaitSignature),
+    /// Responder of aggressive mode: our public value is being computed.
+    AggressiveResponderAwaitPublic(aggressive_responder::AwaitPublic),
+    /// Responder of aggressive mode: g^xy is being computed.
+    AggressiveResponderAwaitShared(aggressive_responder::AwaitShared),
+    /// Responder of aggressive mode: our signature is being made.
+    AggressiveResponderAwaitSignature(aggressive_responder::AwaitSignature),
+    /// Responder of aggressive mode: message 2 is sent.
+    AggressiveResponderExpectAuth(aggressive_responder::ExpectAuth),
+    /// Responder of aggressive mode: the peer's signature is being verified.
+    AggressiveResponderAwaitVerify(aggressive_responder::AwaitVerify),
     /// An ISAKMP SA.
     Established(Box<Established>),
 }
@@ -183,29 +250,53 @@ impl State {
     pub(super) const fn name(&self) -> &'static str {
         match self {
             Self::ExpectSa(_) => "ExpectSa",
-            Self::AwaitPublic(_) | Self::ResponderAwaitPublic(_) => "AwaitPublic",
+            Self::AwaitPublic(_)
+            | Self::ResponderAwaitPublic(_)
+            | Self::AggressiveAwaitPublic(_)
+            | Self::AggressiveResponderAwaitPublic(_) => "AwaitPublic",
             Self::ExpectKe(_) => "ExpectKe",
-            Self::AwaitShared(_) | Self::ResponderAwaitShared(_) => "AwaitShared",
-            Self::AwaitSignature(_) | Self::ResponderAwaitSignature(_) => "AwaitSignature",
-            Self::ExpectAuth(_) | Self::ResponderExpectAuth(_) => "ExpectAuth",
-            Self::AwaitVerify(_) | Self::ResponderAwaitVerify(_) => "AwaitVerify",
+            Self::AggressiveExpectReply(_) => "ExpectReply",
+            Self::AwaitShared(_)
+            | Self::ResponderAwaitShared(_)
+            | Self::AggressiveAwaitShared(_)
+            | Self::AggressiveResponderAwaitShared(_) => "AwaitShared",
+            Self::AwaitSignature(_)
+            | Self::ResponderAwaitSignature(_)
+            | Self::AggressiveAwaitSignature(_)
+            | Self::AggressiveResponderAwaitSignature(_) => "AwaitSignature",
+            Self::ExpectAuth(_) | Self::ResponderExpectAuth(_) | Self::AggressiveResponderExpectAuth(_) => {
+                "ExpectAuth"
+            }
+            Self::AwaitVerify(_)
+            | Self::ResponderAwaitVerify(_)
+            | Self::AggressiveAwaitVerify(_)
+            | Self::AggressiveResponderAwaitVerify(_) => "AwaitVerify",
             Self::Established(_) => "Established",
         }
     }
 
+    /// Whether it is an ISAKMP SA.
+    const fn is_established(&self) -> bool {
+        matches!(self, Self::Established(_))
+    }
+
     /// Whether it waits for a job and not for the peer.
-    const fn awaits_job(&self) -> bool {
-        matches!(
+    pub(super) const fn awaits_job(&self) -> bool {
+        !matches!(
             self,
-            Self::AwaitPublic(_)
-                | Self::AwaitShared(_)
-                | Self::AwaitSignature(_)
-                | Self::AwaitVerify(_)
-                | Self::ResponderAwaitPublic(_)
-                | Self::ResponderAwaitShared(_)
-                | Self::ResponderAwaitVerify(_)
-                | Self::ResponderAwaitSignature(_)
+            Self::ExpectSa(_)
+                | Self::ExpectKe(_)
+                | Self::ExpectAuth(_)
+                | Self::ResponderExpectAuth(_)
+                | Self::AggressiveExpectReply(_)
+                | Self::AggressiveResponderExpectAuth(_)
+                | Self::Established(_)
         )
+    }
+
+    /// Whether nothing but message 1 was sent, so that it may be sent with another cookie.
+    pub(super) const fn is_first(&self) -> bool {
+        matches!(self, Self::ExpectSa(_) | Self::AggressiveExpectReply(_))
     }
 }
 
@@ -251,10 +342,13 @@ impl Phase1 {
         }
     }
 
-    /// Begins main mode as initiator.
+    /// Begins main mode or aggressive mode as initiator.
     pub(super) fn initiate(common: Common, ctx: &mut Context<'_>) -> Result<Self, Why> {
         let mut common = common;
-        let state = main_initiator::begin(&mut common, ctx)?;
+        let state = match common.mode {
+            Phase1Exchange::Main => main_initiator::begin(&mut common, ctx)?,
+            Phase1Exchange::Aggressive => aggressive_initiator::begin(&mut common, ctx)?,
+        };
         Ok(Self::new(common, state))
     }
 
@@ -268,9 +362,20 @@ impl Phase1 {
         main_responder::accept_ke(id, half_open, received, ctx)
     }
 
-    /// A main mode message for this exchange.
+    /// Begins aggressive mode as responder with a stranger's message 1.
+    pub(super) fn respond_aggressively(
+        id: Phase1Id,
+        cookies: CookiePair,
+        candidates: &Candidates,
+        received: Received<'_>,
+        ctx: &mut Context<'_>,
+    ) -> Result<Self, Refusal> {
+        aggressive_responder::accept(id, cookies, candidates, received, ctx)
+    }
+
+    /// A message of main mode or aggressive mode, whichever this exchange is.
     pub(super) fn handle_message(
-        self,
+        mut self,
         received: Received<'_>,
         ctx: &mut Context<'_>,
     ) -> (Option<Self>, Handled) {
@@ -297,6 +402,8 @@ impl Phase1 {
             State::ExpectKe(s) => step!(ExpectKe, s),
             State::ExpectAuth(s) => step!(ExpectAuth, s),
             State::ResponderExpectAuth(s) => step!(ResponderExpectAuth, s),
+            State::AggressiveExpectReply(s) => step!(AggressiveExpectReply, s),
+            State::AggressiveResponderExpectAuth(s) => step!(AggressiveResponderExpectAuth, s),
             other => Err((other, Why::UnexpectedMessage { state: before }.into())),
         };
         match result {
@@ -322,6 +429,22 @@ impl Phase1 {
             (State::ResponderAwaitShared(s), CryptoResult::DhShared(r)) => s.done(&mut common, r, ctx),
             (State::ResponderAwaitVerify(s), CryptoResult::Verified(r)) => s.done(&mut common, r, ctx),
             (State::ResponderAwaitSignature(s), CryptoResult::Signed(r)) => s.done(&mut common, r, ctx),
+            (State::AggressiveAwaitPublic(s), CryptoResult::DhPublic(g_xi)) => s.done(&mut common, g_xi, ctx),
+            (State::AggressiveAwaitShared(s), CryptoResult::DhShared(r)) => s.done(&mut common, r, ctx),
+            (State::AggressiveAwaitVerify(s), CryptoResult::Verified(r)) => s.done(&mut common, r, ctx),
+            (State::AggressiveAwaitSignature(s), CryptoResult::Signed(r)) => s.done(&mut common, r, ctx),
+            (State::AggressiveResponderAwaitPublic(s), CryptoResult::DhPublic(g_xr)) => {
+                s.done(&mut common, g_xr, ctx)
+            }
+            (State::AggressiveResponderAwaitShared(s), CryptoResult::DhShared(r)) => {
+                s.done(&mut common, r, ctx)
+            }
+            (State::AggressiveResponderAwaitSignature(s), CryptoResult::Signed(r)) => {
+                s.done(&mut common, r, ctx)
+            }
+            (State::AggressiveResponderAwaitVerify(s), CryptoResult::Verified(r)) => {
+                s.done(&mut common, r, ctx)
+            }
             (other, _) => return (Some(Self { common, state: other, held }), Handled::Done),
         };
         Self::enter(common, held, before, next, ctx)
@@ -347,11 +470,12 @@ impl Phase1 {
         }
     }
 
-    /// The error that an encrypted informational message reports while message 5 waits for its answer. The keys are
-    /// there, but who sent it is not proved: it is a hint.
+    /// The error that an encrypted informational message reports while our message 5, or message 2 of aggressive mode,
+    /// waits for its answer. The keys are there, but who sent it is not proved: it is a hint.
     pub(super) fn early_notify(&self, received: Received<'_>) -> Option<NotifyMessageType> {
         match &self.state {
             State::ExpectAuth(s) => s.early_notify(received),
+            State::AggressiveResponderExpectAuth(s) => s.early_notify(received),
             _ => None,
         }
     }
@@ -372,20 +496,31 @@ impl Phase1 {
         self
     }
 
-    /// Whether messages other than main mode's should be held, because the SA is about to be established.
+    /// Whether messages of other exchanges should be held, because the SA is about to be established.
     pub(super) const fn is_about_to_be_established(&self) -> bool {
         matches!(
             self.state,
-            State::AwaitVerify(_) | State::ResponderAwaitSignature(_) | State::ResponderAwaitVerify(_)
+            State::AwaitVerify(_)
+                | State::ResponderAwaitSignature(_)
+                | State::ResponderAwaitVerify(_)
+                | State::AggressiveResponderAwaitVerify(_)
         )
     }
 
-    fn answer_duplicate(&self, ctx: &mut Context<'_>) -> Handled {
-        // While a job runs the answer to this very message is still being made. An initiator has a timer of its own, and
-        // would otherwise go on answering answers with a responder that does the same.
-        let answers = self.common.role == Role::Responder && !self.state.awaits_job();
-        if answers && self.common.exchange.answer_again(ctx.out, self.common.route()) {
-            self.common.event(ctx, Phase1Event::DuplicateAnswered);
+    fn answer_duplicate(&mut self, ctx: &mut Context<'_>) -> Handled {
+        let common = &mut self.common;
+        let answers = match (common.mode, common.role) {
+            // While a job runs the answer to this very message is still being made. An initiator has a timer of its own,
+            // and would otherwise go on answering answers with a responder that does the same.
+            (_, Role::Responder) => !self.state.awaits_job(),
+            (Phase1Exchange::Main, Role::Initiator) => false,
+            // Only that the responder repeats its message shows that ours was lost, which ends aggressive mode.
+            (Phase1Exchange::Aggressive, Role::Initiator) => self.state.is_established(),
+        };
+        let may_repeat = common.mode == Phase1Exchange::Main || common.exchange.repeats < MAX_REPEATS;
+        if answers && may_repeat && common.exchange.answer_again(ctx.out, common.route()) {
+            common.exchange.repeats = common.exchange.repeats.saturating_add(1);
+            common.event(ctx, Phase1Event::DuplicateAnswered);
         }
         Handled::Done
     }
@@ -393,7 +528,10 @@ impl Phase1 {
 
 /// Begins again with a new cookie, because message 2 does not come. The count of transmissions goes on.
 pub(super) fn restart(phase1: &mut Phase1, ctx: &mut Context<'_>) -> Result<(), Why> {
-    phase1.state = main_initiator::begin(&mut phase1.common, ctx)?;
+    phase1.state = match &phase1.state {
+        State::AggressiveExpectReply(s) => State::AggressiveExpectReply(s.again(&mut phase1.common, ctx)?),
+        _ => main_initiator::begin(&mut phase1.common, ctx)?,
+    };
     phase1.common.event(ctx, Phase1Event::Restarted);
     Ok(())
 }

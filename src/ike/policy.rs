@@ -339,10 +339,16 @@ impl Policy {
         }
     }
 
-    /// The phase 1 policy for a peer at `address`: its own, else one for anybody.
+    /// The phase 1 policy under which a peer at `address` is called: its own, else one for anybody.
     pub fn phase1_for(&self, address: IpAddr) -> Option<&Arc<Phase1Policy>> {
-        let named = self.phase1.iter().find(|p| p.remote == Some(address));
-        named.or_else(|| self.phase1.iter().find(|p| p.remote.is_none()))
+        self.candidates(address).next()
+    }
+
+    /// The phase 1 policies that a peer at `address` may come under, in their order: all its own, else all for anybody.
+    /// What it offers, and then who it is, decides between them.
+    pub fn candidates(&self, address: IpAddr) -> impl Iterator<Item = &Arc<Phase1Policy>> {
+        let own = self.phase1.iter().any(|p| p.remote == Some(address)).then_some(address);
+        self.phase1.iter().filter(move |p| p.remote == own)
     }
 
     /// The phase 2 policy for `selector` with the peer `phase1`: the one that names most of it.

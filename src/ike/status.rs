@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::event::Role;
-use super::policy::Identity;
+use super::policy::{Identity, Phase1Exchange};
 use crate::sadb::{AddressPair, Lifetime, SaId, Selector};
 use crate::wire::header::{CookiePair, MessageId};
 
@@ -34,6 +34,8 @@ pub struct Phase1Status {
     pub cookies: CookiePair,
     /// Who began.
     pub role: Role,
+    /// Main mode or aggressive mode.
+    pub exchange: Phase1Exchange,
     /// The name of its state; `Established` when it is one.
     pub state: &'static str,
     /// Algorithms in words, once chosen.

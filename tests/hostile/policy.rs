@@ -66,7 +66,7 @@ pub(crate) fn phase1(peer: IpAddr, group: Group) -> Phase1Policy {
         my_id: MyIdentity::LocalAddress,
         peer_ids: vec![IdentityMatch::Exact(Identity::Address(peer))],
         transforms: vec![transform],
-        psks: Arc::new(PskTable { entries: vec![entry], ..PskTable::default() }),
+        psks: Arc::new(PskTable::from(vec![entry])),
         credential: None,
         trust: Arc::new(TrustStore::default()),
         pinned: Arc::default(),
@@ -143,7 +143,7 @@ pub(crate) fn victim_of_anybody(group: Group) -> Policy {
     anybody.remote = None;
     let key = Secret::new(psk(HONEST));
     let entry = PskEntry { owner: PskOwner::Anybody, key, at: at("psk") };
-    anybody.psks = Arc::new(PskTable { entries: vec![entry], ..PskTable::default() });
+    anybody.psks = Arc::new(PskTable::from(vec![entry]));
     policy.phase1.push(Arc::new(anybody));
     policy
 }

@@ -11,7 +11,7 @@ use coati::crypto::x509::{AltName, Certificate, Credential, TrustStore};
 use coati::ike::endpoint::{Command, DatagramMeta};
 use coati::ike::error::Why;
 use coati::ike::event::{Event, Phase1Event, Phase2Event};
-use coati::ike::policy::{AuthMethod, Policy, Start};
+use coati::ike::policy::{AuthMethod, Phase1Exchange, Policy, Start};
 use coati::kernel::fake::Answer;
 use coati::sadb::{AcquireId, Endpoints, Reply, Request};
 use coati::time::UnixTime;
@@ -299,8 +299,8 @@ fn certified(side: &Side, issuer: &Authority, until: i64, trusted: &Authority) -
 const LATER: i64 = 1_900_000_000;
 
 /// Both with certificates; `issuers` of A and B, and the end of their validity.
-fn with_certificates(issuers: [&Authority; 2], until: [i64; 2]) -> Pair {
-    let mut pair = Pair::fine(Side::a(), Side::b());
+fn with_certificates(exchange: Phase1Exchange, issuers: [&Authority; 2], until: [i64; 2]) -> Pair {
+    let mut pair = Pair::fine(Side { exchange, ..Side::a() }, Side { exchange, ..Side::b() });
     let a = certified(&pair.a.side, issuers[0], until[0], &right());
     let b = certified(&pair.b.side, issuers[1], until[1], &right());
     reload(&mut pair.a, pair.now, a);
@@ -311,8 +311,13 @@ fn with_certificates(issuers: [&Authority; 2], until: [i64; 2]) -> Pair {
 }
 
 /// With good certificates on both sides.
-pub(crate) fn certificates() -> Pair {
-    with_certificates([&right(), &right()], [LATER, LATER])
+pub(crate) fn certificates(exchange: Phase1Exchange) -> Pair {
+    with_certificates(exchange, [&right(), &right()], [LATER, LATER])
+}
+
+/// With a certificate of the responder that the initiator does not trust.
+pub(crate) fn refused_certificate(exchange: Phase1Exchange) -> Pair {
+    with_certificates(exchange, [&right(), &wrong()], [LATER, LATER])
 }
 
 /// Why the phase 1s of a gateway have failed.
@@ -324,16 +329,26 @@ fn reasons(gateway: &Gateway) -> Vec<String> {
     failed.collect()
 }
 
+fn bad_certificates() -> impl Iterator<Item = (Phase1Exchange, Authority, i64, &'static str)> {
+    [Phase1Exchange::Main, Phase1Exchange::Aggressive].into_iter().flat_map(|exchange| {
+        [(exchange, wrong(), LATER, "Wrong"), (exchange, right(), 1_000_000_000, "expired")]
+    })
+}
+
 #[test]
 fn certificates_on_both_sides_make_a_tunnel() {
-    let pair = certificates();
-    assert_eq!((pair.a.phase2_established(), pair.b.phase2_established()), (1, 1), "{:#?}", pair.b.events);
+    for exchange in [Phase1Exchange::Main, Phase1Exchange::Aggressive] {
+        let pair = certificates(exchange);
+        let tunnels = (pair.a.phase2_established(), pair.b.phase2_established());
+        assert_eq!(tunnels, (1, 1), "{exchange}: {:#?}", pair.b.events);
+        assert!(pair.is_symmetric(), "{exchange}");
+    }
 }
 
 #[test]
 fn a_certificate_of_the_initiator_that_is_refused_is_explained_on_both_sides() {
-    for (issuer, until, reason) in [(wrong(), LATER, "Wrong"), (right(), 1_000_000_000, "expired")] {
-        let pair = with_certificates([&issuer, &right()], [until, LATER]);
+    for (exchange, issuer, until, reason) in bad_certificates() {
+        let pair = with_certificates(exchange, [&issuer, &right()], [until, LATER]);
         let (a, b) = (reasons(&pair.a), reasons(&pair.b));
         assert!(b.iter().any(|why| why.contains(reason)), "{reason}: {b:?}");
         assert!(a.iter().any(|why| why.contains("AUTHENTICATION-FAILED")), "{reason}: {a:?}");
@@ -343,8 +358,8 @@ fn a_certificate_of_the_initiator_that_is_refused_is_explained_on_both_sides() {
 
 #[test]
 fn a_certificate_of_the_responder_that_is_refused_is_explained_on_both_sides() {
-    for (issuer, until, reason) in [(wrong(), LATER, "Wrong"), (right(), 1_000_000_000, "expired")] {
-        let pair = with_certificates([&right(), &issuer], [LATER, until]);
+    for (exchange, issuer, until, reason) in bad_certificates() {
+        let pair = with_certificates(exchange, [&right(), &issuer], [LATER, until]);
         let (a, b) = (reasons(&pair.a), reasons(&pair.b));
         assert!(a.iter().any(|why| why.contains(reason)), "{reason}: {a:?}");
         assert!(b.iter().any(|why| why.contains("AUTHENTICATION-FAILED")), "{reason}: {b:?}");

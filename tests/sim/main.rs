@@ -1,5 +1,6 @@
 //! Two endpoints, two kernels of memory and a network, on virtual time and seeded: every run can be repeated.
 
+mod aggressive;
 mod edges;
 mod fuzz_corpus;
 mod kernel;

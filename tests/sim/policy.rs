@@ -40,6 +40,8 @@ pub(crate) struct Side {
     pub(crate) pfs: Option<Group>,
     pub(crate) phase1_seconds: u32,
     pub(crate) phase2_seconds: u32,
+    /// The exchange that phase 1 is begun with, and the only one that is taken.
+    pub(crate) exchange: Phase1Exchange,
     pub(crate) nat_traversal: NatTraversal,
     pub(crate) dpd: Option<Duration>,
     /// Of the connection; the phase 2 policy has algorithms for both protocols.
@@ -61,6 +63,7 @@ impl Side {
             pfs: None,
             phase1_seconds: 3600,
             phase2_seconds: 1200,
+            exchange: Phase1Exchange::Main,
             nat_traversal: NatTraversal::Off,
             dpd: None,
             protocol: Protocol::Esp,
@@ -108,7 +111,7 @@ impl Side {
             remote_port: 500,
             remote_natt_port: 4500,
             local: None,
-            exchanges: vec![Phase1Exchange::Main],
+            exchanges: vec![self.exchange],
             ph1id: 0,
             my_id: MyIdentity::LocalAddress,
             peer_ids: vec![IdentityMatch::Exact(coati::ike::policy::Identity::Address(self.peer))],

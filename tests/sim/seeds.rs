@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use coati::ike::policy::Start;
+use coati::ike::policy::{Phase1Exchange, Start};
 use coati::time::Instant;
 
 use super::net::Weather;
@@ -28,7 +28,8 @@ fn weather(seed: u64) -> Weather {
 /// Runs one network; gives whether there was a tunnel.
 fn run(seed: u64) -> bool {
     let start = if seed.is_multiple_of(3) { Start::Active } else { Start::OnDemand };
-    let side = |side: Side, start| Side { phase1_seconds: 800, phase2_seconds: 600, start, ..side };
+    let exchange = if seed % 4 == 3 { Phase1Exchange::Aggressive } else { Phase1Exchange::Main };
+    let side = |side: Side, start| Side { exchange, phase1_seconds: 800, phase2_seconds: 600, start, ..side };
     let mut pair = Pair::new(side(Side::a(), Start::OnDemand), side(Side::b(), start), weather(seed), seed);
     pair.acquire();
     for step in 0..30 {

@@ -6,14 +6,16 @@ use std::time::Duration;
 
 use coati::crypto::alg::Group;
 use coati::ike::event::{Event, Phase1Event, Phase2Event, Role};
-use coati::ike::policy::{NatTraversal, Start};
+use coati::ike::policy::{NatTraversal, Phase1Exchange, Start};
 
-use super::edges::certificates;
+use super::aggressive;
+use super::edges::{certificates, refused_certificate};
 use super::net::Weather;
 use super::pair::{Gateway, Pair};
 use super::policy::Side;
 
-/// Phase, role, state, what it waits for, the states that follow.
+/// Main mode is 1, quick mode 2, aggressive mode, the other way through phase 1, 3.
+/// Then role, state, what it waits for, the states that follow.
 type Row = (u8, Role, &'static str, &'static str, &'static [&'static str]);
 
 use Role::{Initiator, Responder};
@@ -35,6 +37,18 @@ const TABLE: &[Row] = &[
     (1, Responder, "AwaitVerify", "job: check of SIG_I", &["AwaitSignature"]),
     (1, Responder, "AwaitSignature", "job: SIG_R", &["Established"]),
     (1, Responder, "Established", "phase 2, informational", &[]),
+    (3, Initiator, "AwaitPublic", "job: g^xi", &["ExpectReply"]),
+    (3, Initiator, "ExpectReply", "message 2", &["AwaitShared"]),
+    (3, Initiator, "AwaitShared", "job: g^xy", &["AwaitVerify", "Established", "ExpectReply"]),
+    (3, Initiator, "AwaitVerify", "job: check of SIG_R", &["AwaitSignature", "ExpectReply"]),
+    (3, Initiator, "AwaitSignature", "job: SIG_I", &["Established"]),
+    (3, Initiator, "Established", "phase 2, informational", &[]),
+    (3, Responder, "AwaitPublic", "job: g^xr", &["AwaitShared"]),
+    (3, Responder, "AwaitShared", "job: g^xy", &["AwaitSignature", "ExpectAuth"]),
+    (3, Responder, "AwaitSignature", "job: SIG_R", &["ExpectAuth"]),
+    (3, Responder, "ExpectAuth", "message 3", &["AwaitVerify", "Established"]),
+    (3, Responder, "AwaitVerify", "job: check of SIG_I", &["Established"]),
+    (3, Responder, "Established", "phase 2, informational", &[]),
     (2, Initiator, "AwaitSpi", "kernel: GETSPI", &["AwaitPublic", "ExpectReply"]),
     (2, Initiator, "AwaitPublic", "job: g(qm)^xi", &["ExpectReply"]),
     (2, Initiator, "ExpectReply", "message 2", &["AwaitInstall", "AwaitShared"]),
@@ -58,6 +72,14 @@ const fn name(role: Role) -> &'static str {
     }
 }
 
+const fn mode(number: u8) -> &'static str {
+    match number {
+        1 => "main",
+        2 => "quick",
+        _ => "aggressive",
+    }
+}
+
 fn declared() -> BTreeSet<Step> {
     TABLE
         .iter()
@@ -67,7 +89,10 @@ fn declared() -> BTreeSet<Step> {
 
 fn seen(gateways: &[Gateway]) -> BTreeSet<Step> {
     let step = |event: &Event| match event {
-        Event::Phase1(r, Phase1Event::Transition { from, to }) => Some((1, name(r.role), *from, *to)),
+        Event::Phase1(r, Phase1Event::Transition { from, to }) => {
+            let mode = if r.exchange == Phase1Exchange::Main { 1 } else { 3 };
+            Some((mode, name(r.role), *from, *to))
+        }
         Event::Phase2(r, Phase2Event::Transition { from, to }) => Some((2, name(r.role), *from, *to)),
         _ => None,
     };
@@ -78,7 +103,10 @@ fn seen(gateways: &[Gateway]) -> BTreeSet<Step> {
 fn scenarios() -> Vec<Gateway> {
     let mut gateways = Vec::new();
     let mut keep = |pair: Pair| gateways.extend([pair.a, pair.b]);
-    keep(certificates());
+    keep(certificates(Phase1Exchange::Main));
+    keep(certificates(Phase1Exchange::Aggressive));
+    keep(refused_certificate(Phase1Exchange::Aggressive));
+    keep(aggressive::wrong_key());
     let weather = Weather {
         loss: 60,
         duplication: 80,
@@ -88,9 +116,16 @@ fn scenarios() -> Vec<Gateway> {
     };
     for seed in 0..20_u64 {
         let pfs = seed.is_multiple_of(2).then_some(Group::Ecp256);
+        let exchange = if seed % 4 < 2 { Phase1Exchange::Main } else { Phase1Exchange::Aggressive };
         let nat_traversal = if seed.is_multiple_of(3) { NatTraversal::Force } else { NatTraversal::Off };
-        let side =
-            |side: Side| Side { pfs, nat_traversal, phase2_seconds: 120, start: Start::Active, ..side };
+        let side = |side: Side| Side {
+            pfs,
+            exchange,
+            nat_traversal,
+            phase2_seconds: 120,
+            start: Start::Active,
+            ..side
+        };
         let mut pair = Pair::new(side(Side::a()), side(Side::b()), weather, seed);
         pair.run_for(Duration::from_secs(200));
         keep(pair);
@@ -128,9 +163,9 @@ fn table(phase: u8, role: Role) -> String {
         let [message, job, kernel] = cells.map(|c| if c.is_empty() { "-".to_owned() } else { c });
         let other = match (*state, input(waits_for), phase) {
             ("Established" | "Finished", _, _) => {
-                "dropped; a duplicate answered again (responder of phase 1, both of phase 2)"
+                "dropped; a duplicate answered again (responder of main mode, initiator of aggressive mode, both of quick mode)"
             }
-            (_, 1, 1) => "kept until the job is done",
+            (_, 1, 1 | 3) => "kept until the job is done",
             _ => "dropped; an exact duplicate as said above",
         };
         writeln!(text, "| `{state}` | {message} | {other} | {job} | {kernel} |").expect("a string");
@@ -143,7 +178,7 @@ fn graph() -> String {
     let mut groups: BTreeMap<(u8, &str), String> = BTreeMap::new();
     for (phase, role, state, waits_for, to) in TABLE {
         let group = groups.entry((*phase, name(*role))).or_default();
-        let node = |state: &str| format!("p{phase}_{}_{state}", name(*role));
+        let node = |state: &str| format!("{}_{}_{state}", mode(*phase), name(*role));
         writeln!(group, "        {} [label = \"{state}\"];", node(state)).expect("a string");
         for to in *to {
             writeln!(group, "        {} -> {} [label = \"{waits_for}\"];", node(state), node(to))
@@ -151,8 +186,12 @@ fn graph() -> String {
         }
     }
     for ((phase, role), body) in groups {
-        writeln!(text, "    subgraph cluster_p{phase}_{role} {{\n        label = \"phase {phase}, {role}\";\n{body}    }}")
-            .expect("a string");
+        let mode = mode(phase);
+        writeln!(
+            text,
+            "    subgraph cluster_{mode}_{role} {{\n        label = \"{mode} mode, {role}\";\n{body}    }}"
+        )
+        .expect("a string");
     }
     text + "}\n"
 }
@@ -166,9 +205,13 @@ fn document() -> String {
          Any state can end: by its deadline, by a Delete or notify of the authenticated peer, by an operator's command, or\n\
          because a job, the kernel or the random source failed. An exact duplicate of the message that was answered last\n\
          gets the same answer again from a responder and changes nothing.\n\n\
-         A responder of phase 1 has no state before message 3, only an entry of a few hundred octets in a bounded table.\n",
+         A responder of main mode has no state before message 3, only an entry of a few hundred octets in a bounded table.
+\
+         In aggressive mode message 2 is proved only when a job is done; if its proof is wrong, the exchange goes on waiting.\n",
     );
-    for (phase, title) in [(1, "Phase 1: main mode"), (2, "Phase 2: quick mode")] {
+    for (phase, title) in
+        [(1, "Phase 1: main mode"), (3, "Phase 1: aggressive mode"), (2, "Phase 2: quick mode")]
+    {
         for role in [Initiator, Responder] {
             write!(text, "\n## {title}, {}\n\n{}", name(role), table(phase, role)).expect("a string");
         }

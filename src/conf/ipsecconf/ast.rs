@@ -3,6 +3,7 @@
 
 use super::super::{Span, Spanned};
 use crate::crypto::secret::Secret;
+use crate::ike::policy::Phase1Exchange;
 
 /// What a file says, with what it includes.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -63,7 +64,9 @@ pub struct IkeRule {
     pub local: Option<Spanned<Host>>,
     /// `peer`.
     pub peer: Option<Spanned<Host>>,
-    /// `main`.
+    /// `aggressive`, or main mode, also where nothing is written.
+    pub exchange: Phase1Exchange,
+    /// What follows `main` or `aggressive`.
     pub main: Option<Spanned<Transforms>>,
     /// `quick`.
     pub quick: Option<Spanned<Transforms>>,
@@ -84,7 +87,7 @@ impl PartialEq for IkeRule {
         head(self) == head(other)
             && (&self.from, &self.to, &self.local, &self.peer)
                 == (&other.from, &other.to, &other.local, &other.peer)
-            && (&self.main, &self.quick) == (&other.main, &other.quick)
+            && (self.exchange, &self.main, &self.quick) == (other.exchange, &other.main, &other.quick)
             && ids(self) == ids(other)
     }
 }

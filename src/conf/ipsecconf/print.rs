@@ -5,6 +5,7 @@ use std::fmt::{self, Write};
 
 use super::super::Spanned;
 use super::ast::{Encapsulation, Host, IkeAuth, IkeMode, IkeRule, Rules, SaType, Side, Transforms};
+use crate::ike::policy::Phase1Exchange;
 
 /// What is printed for a pre-shared key.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -59,7 +60,7 @@ fn ike(out: &mut String, rule: &IkeRule, secrets: Secrets) -> fmt::Result {
             write!(out, " {keyword} {}", host.value)?;
         }
     }
-    transforms(out, "main", rule.main.as_ref())?;
+    transforms(out, phase1_keyword(rule.exchange), rule.main.as_ref())?;
     transforms(out, "quick", rule.quick.as_ref())?;
     for (keyword, id) in [("srcid", &rule.srcid), ("dstid", &rule.dstid)] {
         if let Some(id) = id {
@@ -83,6 +84,14 @@ fn side(out: &mut String, keyword: &str, side: &Side) -> fmt::Result {
         }
     }
     side.port.iter().try_for_each(|port| write!(out, " port {}", port.value))
+}
+
+/// The word that begins the algorithms of phase 1.
+pub(super) const fn phase1_keyword(exchange: Phase1Exchange) -> &'static str {
+    match exchange {
+        Phase1Exchange::Main => "main",
+        Phase1Exchange::Aggressive => "aggressive",
+    }
 }
 
 fn transforms(out: &mut String, phase: &str, transforms: Option<&Spanned<Transforms>>) -> fmt::Result {

@@ -5,7 +5,7 @@ use super::{Level, Line, Notice};
 use crate::crypto::x509::Fault;
 use crate::ike::error::{Severity, Why};
 use crate::ike::event::{Event, Phase1Event, Phase1Ref, Phase2Event, Phase2Ref, Role};
-use crate::ike::policy::Identity;
+use crate::ike::policy::{Identity, Phase1Exchange};
 use crate::ike::proposal::{Difference, Mismatch};
 use crate::sadb::{AddressPair, Protocol, SaId};
 use crate::wire::registry::NotifyMessageType;
@@ -152,6 +152,11 @@ fn phase1_failed(about: &Phase1Ref, why: &Why) -> Vec<Line> {
     let name = &about.policy.name;
     let first = match why {
         Why::TimedOut { .. } => giving_up(name, about),
+        Why::ExchangeNotAllowed { got, expected, .. } => format!(
+            "exchange_setup_p1: expected exchange type {} got {}",
+            exchange_type(*expected),
+            exchange_type(*got)
+        ),
         Why::Verify(found) => match found.fault() {
             Fault::CertificateUnavailable => "rsa_sig_decode_hash: no public key found".to_owned(),
             Fault::Certificate | Fault::Authority => {
@@ -240,6 +245,14 @@ fn level(why: &Why) -> Level {
         Severity::Noise => Level::Debug,
         Severity::Warning => Level::Warning,
         Severity::Error => Level::Error,
+    }
+}
+
+/// isakmpd's word for it, as its configuration has it too.
+const fn exchange_type(exchange: Phase1Exchange) -> &'static str {
+    match exchange {
+        Phase1Exchange::Main => "ID_PROT",
+        Phase1Exchange::Aggressive => "AGGRESSIVE",
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
+use crate::ike::error::Why;
 use crate::ike::event::{Event, Phase1Event, Phase1Id, Role};
 use crate::time::Instant;
 
@@ -52,6 +53,11 @@ impl Limiter {
             }
             Phase1Event::Established { .. } => {
                 self.muted.remove(&about.id);
+            }
+            // Told without a beginning.
+            Phase1Event::Failed(Why::ExchangeNotAllowed { .. }) => {
+                let is_quiet = !self.admit(about.addresses.remote.ip());
+                return (if is_quiet { Verdict::Muted } else { Verdict::Full }, report);
             }
             Phase1Event::Failed(_) if self.muted.remove(&about.id) => return (Verdict::Muted, report),
             _ => {}

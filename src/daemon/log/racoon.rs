@@ -188,6 +188,18 @@ fn phase1_failed(about: &Phase1Ref, why: &Why) -> Vec<Line> {
             let second = if hint.is_none() { silent } else { why.to_string() };
             vec![Line::new(Level::Error, first), error(&explain::printable(&second))]
         }
+        Why::ExchangeNotAllowed { got, .. } => {
+            let mode = mode_name(got.number());
+            vec![
+                error(&format!("exchange {mode} not allowed in any applicable rmconf.")),
+                error(&why.to_string()),
+            ]
+        }
+        Why::NoPreSharedKey | Why::KeysRefused(_) => vec![
+            error(&format!("couldn't find the pskey for {peer}.")),
+            error(&why.to_string()),
+            error("phase1 negotiation failed."),
+        ],
         Why::Verify(found) => {
             use crate::crypto::x509::Fault;
             let words = match found.fault() {

@@ -70,6 +70,7 @@ fn phase1(role: Role) -> Phase1Ref {
             r: Cookie(0xe523_5238_cb56_6bb5_u64.to_be_bytes()),
         },
         role,
+        exchange: Phase1Exchange::Main,
     }
 }
 

@@ -137,7 +137,10 @@ impl Endpoint {
         let mut phase1s = Vec::new();
         for phase1 in self.phase1.values_mut() {
             match policy.phase1.iter().find(|p| **p == phase1.common.policy) {
-                Some(same) => phase1.common.policy = Arc::clone(same),
+                Some(same) => {
+                    phase1.common.policy = Arc::clone(same);
+                    phase1.common.others.retain(|other| policy.phase1.contains(other));
+                }
                 None => phase1s.push(phase1.common.id),
             }
         }

@@ -140,7 +140,7 @@ impl Endpoint {
         let Some(policy) = self.core.policy.phase1_for(remote).map(Arc::clone) else {
             return self.cannot(now, &wish, Why::NoPolicy);
         };
-        if let Some(phase1) = self.usable_phase1(remote, &policy.name) {
+        if let Some(phase1) = self.phase1_to(remote, &policy.name) {
             return self.start_quick(now, phase1, wish);
         }
         if !self.is_calling(remote)

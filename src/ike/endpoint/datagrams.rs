@@ -1,35 +1,26 @@
 //! Which exchange a datagram belongs to. What an unknown sender costs here is one hash.
 
 use std::net::IpAddr;
-use std::sync::Arc;
-use std::time::Duration;
 
 use super::{DatagramMeta, Endpoint};
-use crate::crypto::alg::HashAlgorithm;
-use crate::ike::error::{Reject, Severity, Why};
-use crate::ike::event::{Event, Phase1Event, Phase1Id, Role};
+use crate::ike::error::{Reject, Why};
+use crate::ike::event::{Event, Phase1Id, Role};
 use crate::ike::exchange::{Received, digest};
-use crate::ike::phase1::{Admission, Handled, Phase1};
+use crate::ike::phase1::{Handled, Phase1};
+use crate::ike::policy::Phase1Exchange;
 use crate::sadb::AddressPair;
-use crate::time::{Instant, Now};
+use crate::time::Now;
 use crate::wire::header::{Cookie, CookiePair, Header, MessageId};
 use crate::wire::registry::ExchangeType;
 
-/// How often a stranger at one address is worth a line in the log.
-const COMPLAINT_SPACING: Duration = Duration::from_secs(5);
-/// Addresses remembered for that, besides those that the policy names. More of them are not heard for a while.
-const MAX_COMPLAINTS: usize = 64;
-
-/// Exchanges of one address that have come to message 3 and have proved nothing, at most.
-const MAX_UNPROVED_PER_ADDRESS: usize = 32;
-
-/// How a phase 1 was indexed before an input.
-#[derive(Clone, Copy, Debug)]
+/// How a phase 1 was indexed before an input, and under which policy it ran.
+#[derive(Clone, Debug)]
 pub(super) struct Before {
     id: Phase1Id,
     cookies: CookiePair,
     remote: IpAddr,
     role: Role,
+    name: String,
     was_established: bool,
 }
 
@@ -40,6 +31,7 @@ impl Before {
             cookies: phase1.common.cookies,
             remote: phase1.common.addresses.remote.ip(),
             role: phase1.common.role,
+            name: phase1.common.policy.name.clone(),
             was_established: phase1.established().is_some(),
         }
     }
@@ -79,94 +71,27 @@ impl Endpoint {
             // Our own message 1, sent back, has no responder cookie.
             Some(_) if r.is_zero() => Err(Why::Reflected.into()),
             Some(id) => self.known(now, id, meta, header, bytes),
-            None if header.exchange != ExchangeType::IDENTITY_PROTECTION => {
+            None => self.unknown(now, meta, header, bytes),
+        }
+    }
+
+    /// A datagram of nobody whom we know.
+    fn unknown(&mut self, now: Now, meta: DatagramMeta, header: Header, bytes: &[u8]) -> Result<(), Reject> {
+        match Phase1Exchange::of(header.exchange) {
+            None => {
                 let served =
                     [ExchangeType::QUICK_MODE, ExchangeType::INFORMATIONAL].contains(&header.exchange);
                 Err(if served { Why::UnknownCookies } else { Why::UnexpectedExchange(header.exchange) }
                     .into())
             }
-            None if header.flags.is_encrypted() => Err(Why::UnknownCookies.into()),
-            None if header.flags.0 != 0 => Err(Why::UnexpectedFlags(header.flags.0).into()),
-            None if header.message_id != MessageId::PHASE1 => Err(Why::UnknownCookies.into()),
-            None if r.is_zero() => self.stranger(now, meta, header, bytes),
-            None => self.half_open_peer(now, meta, header, bytes),
+            Some(_) if header.flags.is_encrypted() => Err(Why::UnknownCookies.into()),
+            Some(_) if header.flags.0 != 0 => Err(Why::UnexpectedFlags(header.flags.0).into()),
+            Some(_) if header.message_id != MessageId::PHASE1 => Err(Why::UnknownCookies.into()),
+            Some(exchange) if header.cookies.r.is_zero() => self.stranger(now, exchange, meta, header, bytes),
+            // Only main mode has exchanges that are half-open.
+            Some(Phase1Exchange::Aggressive) => Err(Why::UnknownCookies.into()),
+            Some(Phase1Exchange::Main) => self.half_open_peer(now, meta, header, bytes),
         }
-    }
-
-    /// Message 1 of somebody.
-    fn stranger(&mut self, now: Now, meta: DatagramMeta, header: Header, bytes: &[u8]) -> Result<(), Reject> {
-        if self.draining {
-            return Err(Why::Requested.into());
-        }
-        let remote = meta.remote.ip();
-        let is_ours = |p: &Phase1| p.common.role == Role::Initiator && p.common.cookies.i == header.cookies.i;
-        if self.phase1_with(remote).any(is_ours) {
-            return Err(Why::Reflected.into());
-        }
-        let policy = self.core.policy.phase1_for(remote).map(Arc::clone).ok_or(Why::NoPolicy)?;
-        let addresses = AddressPair { local: meta.local, remote: meta.remote };
-        let hash = self.core.provider.hash(HashAlgorithm::Sha2_256).ok_or(Why::NotBuilt("SHA2-256"))?;
-        let cookies = self.half_open.cookie(hash, header.cookies.i, addresses);
-        if self.by_cookies.contains_key(&cookies) {
-            // A repeated message 1 of an exchange that has gone on: its answer has long arrived.
-            return Err(Why::UnexpectedMessage { state: "ExpectAuth" }.into());
-        }
-        let digest = digest(&self.core.provider, bytes);
-        let received = Received { meta, header, datagram: bytes, digest: &digest };
-        let may_complain = self.may_complain(now.mono, remote, policy.remote.is_some());
-        let mut ctx = self.core.context(now);
-        match self.half_open.admit(cookies, &policy, received, may_complain, &mut ctx) {
-            Admission::Answered => Ok(()),
-            Admission::Refused(why) => {
-                if why == Why::NoProposalChosen && may_complain {
-                    self.complaints.insert(remote, now.mono);
-                    self.fail(now, policy.name.clone(), remote, why.to_string());
-                }
-                Err(why.into())
-            }
-        }
-    }
-
-    /// Whether a refused stranger at this address may cause a line in the log and a notify.
-    fn may_complain(&mut self, now: Instant, remote: IpAddr, is_named: bool) -> bool {
-        if self.complaints.get(&remote).is_some_and(|last| now.saturating_since(*last) < COMPLAINT_SPACING) {
-            return false;
-        }
-        if self.complaints.len() >= MAX_COMPLAINTS {
-            self.complaints.retain(|_, last| now.saturating_since(*last) < COMPLAINT_SPACING);
-        }
-        is_named || self.complaints.len() < MAX_COMPLAINTS
-    }
-
-    /// Message 3 of a stranger who has our cookie.
-    fn half_open_peer(
-        &mut self,
-        now: Now,
-        meta: DatagramMeta,
-        header: Header,
-        bytes: &[u8],
-    ) -> Result<(), Reject> {
-        let half_open = self.half_open.get(&header.cookies, meta.remote.ip()).ok_or(Why::UnknownCookies)?;
-        let is_unproved = |p: &&Phase1| p.common.role == Role::Responder && p.established().is_none();
-        if self.phase1_with(meta.remote.ip()).filter(is_unproved).count() >= MAX_UNPROVED_PER_ADDRESS {
-            return Err(Why::HalfOpenLimit.into());
-        }
-        let digest = digest(&self.core.provider, bytes);
-        let received = Received { meta, header, datagram: bytes, digest: &digest };
-        let id = Phase1Id(self.core.out.number());
-        let mut ctx = self.core.context(now);
-        let mut phase1 = Phase1::respond(id, half_open, received, &mut ctx)?;
-        self.half_open.remove(&header.cookies);
-        phase1.common.initial_contact = self.is_first_contact(&phase1.common.policy, meta.remote.ip());
-        self.insert_phase1(phase1);
-        if self.unproved.len() >= self.half_open.limit()
-            && let Some(oldest) = self.unproved.first().copied()
-        {
-            let event = Phase1Event::Failed(Why::HalfOpenLimit);
-            self.remove_phase1(now, oldest, &Why::HalfOpenLimit, event);
-        }
-        self.unproved.insert(id);
-        Ok(())
     }
 
     /// A datagram for a phase 1 that we know.
@@ -181,8 +106,10 @@ impl Endpoint {
         let digest = digest(&self.core.provider, bytes);
         let received = Received { meta, header, datagram: bytes, digest: &digest };
         match header.exchange {
-            ExchangeType::IDENTITY_PROTECTION if header.message_id == MessageId::PHASE1 => {
-                self.main_mode(now, id, received)
+            ExchangeType::IDENTITY_PROTECTION | ExchangeType::AGGRESSIVE
+                if header.message_id == MessageId::PHASE1 =>
+            {
+                self.phase1_message(now, id, received)
             }
             ExchangeType::QUICK_MODE | ExchangeType::INFORMATIONAL if !header.flags.is_encrypted() => {
                 if header.exchange == ExchangeType::INFORMATIONAL {
@@ -229,8 +156,18 @@ impl Endpoint {
         }
     }
 
-    fn main_mode(&mut self, now: Now, id: Phase1Id, received: Received<'_>) -> Result<(), Reject> {
+    /// A message of main mode or aggressive mode.
+    pub(super) fn phase1_message(
+        &mut self,
+        now: Now,
+        id: Phase1Id,
+        received: Received<'_>,
+    ) -> Result<(), Reject> {
         let Some(phase1) = self.phase1.remove(&id) else { return Err(Why::UnknownCookies.into()) };
+        if phase1.common.mode.number() != received.header.exchange {
+            self.phase1.insert(id, phase1);
+            return Err(Why::UnexpectedExchange(received.header.exchange).into());
+        }
         if phase1.established().is_none() && received.meta.remote.ip() != phase1.common.addresses.remote.ip()
         {
             self.phase1.insert(id, phase1);
@@ -250,11 +187,11 @@ impl Endpoint {
         phase1: Option<Phase1>,
         handled: Handled,
     ) -> Result<(), Reject> {
-        let Before { id, cookies, remote, role, was_established } = before;
+        let Before { id, cookies, remote, role, name, was_established } = before;
         let Some(mut phase1) = phase1 else {
             self.by_cookies.remove(&cookies);
             let why = if let Handled::Ended(why) = handled { why } else { Why::Requested };
-            self.phase1_ended(now, id, role, remote, &why);
+            self.phase1_ended(now, id, role, (name, remote), &why);
             return Ok(());
         };
         if phase1.common.cookies != cookies {
@@ -274,6 +211,7 @@ impl Endpoint {
         self.phase1.insert(id, phase1);
         if established {
             self.unproved.remove(&id);
+            self.aggressive.remove(&id);
             self.phase1_established(now, id);
         }
         for (meta, bytes) in held {
@@ -282,15 +220,10 @@ impl Endpoint {
         refusal.map_or(Ok(()), Err)
     }
 
-    /// A message of an exchange under way was refused: a new reason is told, but few in all, and the last again if the
-    /// exchange fails.
+    /// A message of an exchange under way was refused.
     fn note_message_refused(&mut self, phase1: &mut Phase1, why: &Why) {
-        if why.severity() > Severity::Noise
-            && phase1.established().is_none()
-            && phase1.common.note(why.clone(), true)
-        {
-            let event = Event::Phase1(phase1.common.reference(), Phase1Event::MessageRefused(why.clone()));
-            self.core.out.event(event);
+        if phase1.established().is_none() {
+            phase1.common.tell_refusal(why, &mut self.core.out);
         }
     }
 }

@@ -8,6 +8,7 @@ use crate::ike::exchange::Received;
 use crate::ike::informational::{self, Information};
 use crate::ike::phase1::notification;
 use crate::ike::phase2::{Quick, State};
+use crate::ike::policy::Phase1Exchange;
 use crate::ike::proposal::{phase1 as proposal1, phase2 as proposal2};
 use crate::sadb::{Protocol, SaId, Spi};
 use crate::time::Now;
@@ -93,6 +94,7 @@ impl Endpoint {
         common.follow(received.meta);
         let after = common.addresses.remote.ip();
         self.moved(id, before, after);
+        self.confirm(id);
         let mut refusal = None;
         for information in informational::read_proved(received.header.next_payload, &plain)? {
             let result = match information {
@@ -122,7 +124,7 @@ impl Endpoint {
             // Hearing of the peer is all that an answer is for.
             NotifyMessageType::R_U_THERE_ACK => return,
             refused if refused.is_about_authentication() && self.is_fresh(id) => {
-                // The peer does not take our message 6: what we think established, it has given up.
+                // The peer does not take our last message: what we think established, it has given up.
                 let why = Why::PeerNotified(refused);
                 self.fail_established(now, id, &why);
                 return;
@@ -156,9 +158,13 @@ impl Endpoint {
         }
     }
 
-    /// Whether we have answered with message 6, and nothing came of the SA yet.
+    /// Whether the last message of phase 1 was ours, and nothing came of the SA yet.
     fn is_fresh(&self, id: Phase1Id) -> bool {
-        self.phase1.get(&id).is_some_and(|p| p.common.role == Role::Responder)
+        let speaks_last = |exchange| match exchange {
+            Phase1Exchange::Main => Role::Responder,
+            Phase1Exchange::Aggressive => Role::Initiator,
+        };
+        self.phase1.get(&id).is_some_and(|p| p.common.role == speaks_last(p.common.mode))
             && self.pairs.values().all(|p| p.phase1.id != id)
     }
 

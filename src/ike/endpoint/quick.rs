@@ -97,6 +97,7 @@ impl Endpoint {
             Handled::Refused(reject) => Some(reject),
             Handled::Established(pair) => {
                 self.count("phase 2 established");
+                self.confirm(before.key.0);
                 self.failures.retain(|f| f.name != before.name);
                 self.insert_pair(now, *pair);
                 None
@@ -177,6 +178,7 @@ impl Endpoint {
         };
         let after = common.addresses.remote.ip();
         self.moved(id, before, after);
+        self.confirm(id);
         let agreed = self.agree(now, quick, nat, opened);
         match agreed {
             Ok((mut common, request)) => {

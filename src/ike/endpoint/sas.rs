@@ -41,6 +41,8 @@ impl Endpoint {
         let common = Common {
             id,
             policy: Arc::clone(policy),
+            others: Vec::new(),
+            mode: policy.first_exchange(),
             addresses: AddressPair {
                 local: SocketAddr::new(local, self.core.isakmp_port),
                 remote: SocketAddr::new(remote, policy.remote_port),
@@ -52,6 +54,7 @@ impl Endpoint {
             begun: now,
             peer: Features::default(),
             nat: None,
+            claimed: None,
             initial_contact: self.is_first_contact(policy, remote),
             hint: None,
             told: 0,
@@ -87,6 +90,29 @@ impl Endpoint {
         let mut sas =
             self.phase1_with(remote).filter(|p| p.established().is_some() && p.common.policy.name == policy);
         sas.next_back().map(|p| p.common.id)
+    }
+
+    /// The newest ISAKMP SA with an address, under that policy, else under another that the peer may come under: which
+    /// of them it is was the peer's choice when it called.
+    pub(super) fn phase1_to(&self, remote: IpAddr, policy: &str) -> Option<Phase1Id> {
+        self.usable_phase1(remote, policy).or_else(|| {
+            let others = self.core.policy.candidates(remote);
+            others.filter_map(|p| self.usable_phase1(remote, &p.name)).max()
+        })
+    }
+
+    /// The peer has shown that it knows the ISAKMP SA: message 3 of aggressive mode need not be sent again.
+    pub(super) fn confirm(&mut self, id: Phase1Id) {
+        if let Some(phase1) = self.phase1.get_mut(&id).filter(|p| p.common.is_unconfirmed()) {
+            phase1.common.exchange.forget_sent();
+        }
+    }
+
+    /// Nothing comes back under this ISAKMP SA: message 3 of aggressive mode may be what was lost.
+    pub(super) fn repeat_unconfirmed(&mut self, id: Phase1Id) {
+        if let Some(phase1) = self.phase1.get(&id).filter(|p| p.common.is_unconfirmed()) {
+            phase1.common.exchange.answer_again(&mut self.core.out, phase1.common.route());
+        }
     }
 
     pub(super) fn phase1_crypto(&mut self, now: Now, id: Phase1Id, result: CryptoResult) {
@@ -159,7 +185,14 @@ impl Endpoint {
     }
 
     /// An exchange has ended without an SA (its event is out already).
-    pub(super) fn phase1_ended(&mut self, now: Now, id: Phase1Id, role: Role, remote: IpAddr, why: &Why) {
+    pub(super) fn phase1_ended(
+        &mut self,
+        now: Now,
+        id: Phase1Id,
+        role: Role,
+        (name, remote): (String, IpAddr),
+        why: &Why,
+    ) {
         self.count("phase 1 failed");
         self.forget_phase1(id, remote);
         if role == Role::Initiator {
@@ -170,7 +203,6 @@ impl Endpoint {
                 self.core.out.timers.set(Timer::Phase1Rekey(old), now.mono + REKEY_RETRY);
             }
         }
-        let name = self.core.policy.phase1_for(remote).map_or_else(|| remote.to_string(), |p| p.name.clone());
         self.fail(now, name, remote, why.to_string());
         self.fail_pending(now, remote);
     }
@@ -178,6 +210,7 @@ impl Endpoint {
     /// Takes a phase 1 out of every table but `phase1` and `by_cookies`, which the caller has done.
     fn forget_phase1(&mut self, id: Phase1Id, remote: IpAddr) {
         self.unproved.remove(&id);
+        self.aggressive.remove(&id);
         for timer in [
             Timer::Phase1Retransmit(id),
             Timer::Phase1GiveUp(id),
@@ -221,7 +254,8 @@ impl Endpoint {
         self.core.out.event(Event::Phase1(phase1.common.reference(), event));
         let remote = phase1.common.addresses.remote.ip();
         if phase1.established().is_none() {
-            self.phase1_ended(now, id, phase1.common.role, remote, why);
+            let name = phase1.common.policy.name.clone();
+            self.phase1_ended(now, id, phase1.common.role, (name, remote), why);
         } else {
             self.forget_phase1(id, remote);
             self.fail_pending(now, remote);

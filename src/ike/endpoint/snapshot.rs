@@ -95,6 +95,7 @@ impl Endpoint {
             addresses: common.addresses,
             cookies: common.cookies,
             role: common.role,
+            exchange: common.mode,
             state: phase1.state.name(),
             chosen: sa.map(|sa| sa.algorithms.chosen().text),
             peer_id: sa.map(|sa| sa.peer_id.clone()),

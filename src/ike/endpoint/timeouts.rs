@@ -7,7 +7,7 @@ use crate::ike::dpd::Probe;
 use crate::ike::error::Why;
 use crate::ike::event::{Event, Phase1Event, Phase1Id, Phase2Event};
 use crate::ike::exchange::Again;
-use crate::ike::phase1::{Phase1, State, restart};
+use crate::ike::phase1::{Phase1, restart};
 use crate::ike::phase2::{Pair, QuickId, State as QuickState};
 use crate::ike::policy::Rekey;
 use crate::ike::timer::Timer;
@@ -58,7 +58,7 @@ impl Endpoint {
         let timers = &self.core.policy.timers;
         let transmissions = phase1.common.exchange.transmissions;
         let last = usize::from(transmissions) >= timers.retransmit.len();
-        if !last && transmissions % PER_COOKIE == 0 && matches!(phase1.state, State::ExpectSa(_)) {
+        if !last && transmissions % PER_COOKIE == 0 && phase1.state.is_first() {
             self.by_cookies.remove(&phase1.common.cookies);
             let restarted = restart(phase1, &mut self.core.context(now));
             self.by_cookies.insert(phase1.common.cookies, id);
@@ -153,6 +153,9 @@ impl Endpoint {
     }
 
     fn retransmit_quick(&mut self, now: Now, id: QuickId) {
+        if let Some(quick) = self.quick.get(&id) {
+            self.repeat_unconfirmed(quick.common.phase1.id);
+        }
         let Some(quick) = self.quick.get_mut(&id) else { return };
         let (route, timer) = (quick.common.route, Timer::QuickRetransmit(id));
         let timers = &self.core.policy.timers;

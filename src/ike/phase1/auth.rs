@@ -1,4 +1,7 @@
-//! Messages 5 and 6, which are alike: ID, then HASH or CERT and SIG, encrypted (RFC 2409 sections 5.1 and 5.4).
+//! Messages 5 and 6, which are alike: ID, then HASH or CERT and SIG, encrypted (RFC 2409 sections 5.1 and 5.4); and the
+//! proofs, which aggressive mode has in other messages.
+
+use std::sync::Arc;
 
 use super::established::{self, Established};
 use super::transcript::{Keyed, Keys};
@@ -12,7 +15,7 @@ use crate::ike::error::{Reject, Why};
 use crate::ike::event::Role;
 use crate::ike::exchange::Received;
 use crate::ike::identity;
-use crate::ike::policy::{AuthMethod, Identity};
+use crate::ike::policy::{AuthMethod, Identity, Phase1Policy};
 use crate::ike::proof::{PeerAuthenticated, PeerHashVerified, PeerSignatureVerified, verify_hash};
 use crate::sadb::AddressPair;
 use crate::wire::codec::WireError;
@@ -24,6 +27,8 @@ use crate::wire::registry::{CertEncoding, Doi, NotifyMessageType, PayloadType, P
 #[derive(Debug)]
 pub(super) struct Accepted {
     pub(super) identity: Identity,
+    /// The policy that is for this identity.
+    pub(super) policy: Arc<Phase1Policy>,
     pub(super) evidence: Evidence,
     pub(super) next_iv: Iv,
     /// It carried INITIAL-CONTACT; honoured when the authentication is complete.
@@ -107,37 +112,44 @@ pub(super) fn examine(
     let identification = Identification::parse(id.body, id.offset)?;
     let identity = Identity::from_payload(&identification)?;
     let hash = keyed.hash_of(from, common, id.body);
-    let method = keyed.exchanged.negotiated.algorithms.auth;
-    let evidence = match method.signature() {
-        None => {
-            let got = chain.one(PayloadType::HASH)?.ok_or_else(garbled)?;
-            let which = if from == Role::Initiator { "HASH_I" } else { "HASH_R" };
-            let proof =
-                verify_hash(&hash, got.body).ok_or(Why::HashMismatch { which, pre_shared_key: psk })?;
-            Evidence::Proved(proof)
-        }
-        Some(method) => {
-            let signature =
-                chain.one(PayloadType::SIG)?.ok_or(Why::MissingPayload(PayloadType::SIG))?.body.to_vec();
-            let policy = &common.policy;
-            let AddressPair { local, remote } = common.addresses;
-            let pinned = policy.pinned.find(local.ip(), remote.ip(), &identity);
-            Evidence::ToVerify(Box::new(VerifyRequest {
-                certificates: certificates(&chain)?,
-                // Where keys are known beforehand, a peer that has none of them needs more than any certificate.
-                check_chain: policy.verify_cert || (pinned.is_empty() && !policy.pinned.is_empty()),
-                pinned,
-                trust: std::sync::Arc::clone(&policy.trust),
-                identity: identity.to_certificate_identity(),
-                at: ctx.now.wall,
-                method,
-                hash,
-                signature,
-            }))
-        }
-    };
+    if psk && chain.one(PayloadType::HASH)?.is_none() {
+        return Err(garbled().into());
+    }
+    let policy = Arc::clone(common.policy_for(&identity));
+    let evidence = evidence((from, &identity, common.addresses), keyed, &policy, (&chain, hash), ctx)?;
     let initial_contact = has_initial_contact(&chain);
-    Ok(Accepted { identity, evidence, next_iv: opened.next_iv, initial_contact })
+    Ok(Accepted { identity, policy, evidence, next_iv: opened.next_iv, initial_contact })
+}
+
+/// What `chain` proves of the sender, whose proof has to be over `hash`.
+pub(super) fn evidence(
+    (from, identity, addresses): (Role, &Identity, AddressPair),
+    keyed: &Keyed,
+    policy: &Phase1Policy,
+    (chain, hash): (&PayloadChain<'_>, Vec<u8>),
+    ctx: &Context<'_>,
+) -> Result<Evidence, Reject> {
+    let one = |kind| Ok::<_, Reject>(chain.one(kind)?.ok_or(Why::MissingPayload(kind))?);
+    let Some(method) = keyed.exchanged.negotiated.algorithms.auth.signature() else {
+        let got = one(PayloadType::HASH)?;
+        let which = if from == Role::Initiator { "HASH_I" } else { "HASH_R" };
+        let pre_shared_key = keyed.uses_pre_shared_key();
+        let proof = verify_hash(&hash, got.body).ok_or(Why::HashMismatch { which, pre_shared_key })?;
+        return Ok(Evidence::Proved(proof));
+    };
+    let pinned = policy.pinned.find(addresses.local.ip(), addresses.remote.ip(), identity);
+    Ok(Evidence::ToVerify(Box::new(VerifyRequest {
+        certificates: certificates(chain)?,
+        // Where keys are known beforehand, a peer that has none of them needs more than any certificate.
+        check_chain: policy.verify_cert || (pinned.is_empty() && !policy.pinned.is_empty()),
+        pinned,
+        trust: Arc::clone(&policy.trust),
+        identity: identity.to_certificate_identity(),
+        at: ctx.now.wall,
+        method,
+        hash,
+        signature: one(PayloadType::SIG)?.body.to_vec(),
+    })))
 }
 
 fn certificates(chain: &PayloadChain<'_>) -> Result<Vec<Vec<u8>>, WireError> {
@@ -151,7 +163,8 @@ fn certificates(chain: &PayloadChain<'_>) -> Result<Vec<Vec<u8>>, WireError> {
     Ok(found)
 }
 
-fn has_initial_contact(chain: &PayloadChain<'_>) -> bool {
+/// Whether the peer says that it knows nothing of older SAs.
+pub(super) fn has_initial_contact(chain: &PayloadChain<'_>) -> bool {
     chain
         .of(PayloadType::NOTIFY)
         .filter_map(|raw| Notification::parse(raw.body, raw.offset).ok())
@@ -191,7 +204,7 @@ pub(super) fn prove(
         return Ok((id_b, Ours::Hash(hash)));
     }
     let credential = common.policy.credential.as_ref().ok_or(Why::NoCredential)?;
-    let job = CryptoJob::Sign { key: std::sync::Arc::clone(credential.key()), hash, seed: ctx.seed()? };
+    let job = CryptoJob::Sign { key: Arc::clone(credential.key()), hash, seed: ctx.seed()? };
     Ok((id_b, Ours::Sign(job)))
 }
 
@@ -212,23 +225,29 @@ pub(super) fn emit(
 ) -> Result<(Vec<u8>, Iv), Why> {
     let mut chain = ChainBuilder::new();
     chain.push_raw(PayloadType::ID, id_b);
-    match proof {
-        Proof::Hash(hash) => {
-            chain.push_raw(PayloadType::HASH, &hash);
-        }
-        Proof::Signature(signature) => {
-            push_certificates(&mut chain, common);
-            chain.push_raw(PayloadType::SIG, &signature);
-            if me == Role::Initiator {
-                push_certificate_requests(&mut chain, common);
-            }
-        }
+    let is_signed = matches!(proof, Proof::Signature(_));
+    push_proof(&mut chain, proof, common);
+    if is_signed && me == Role::Initiator {
+        push_certificate_requests(&mut chain, common);
     }
     if common.initial_contact {
         chain.push(&initial_contact(common));
     }
     let (first, payloads) = chain.finish();
     keys.cipher.seal(iv, common.header(first), &payloads, common.policy.padding, ctx.random)
+}
+
+/// HASH, or CERT and SIG.
+pub(super) fn push_proof(chain: &mut ChainBuilder, proof: Proof, common: &Common) {
+    match proof {
+        Proof::Hash(hash) => {
+            chain.push_raw(PayloadType::HASH, &hash);
+        }
+        Proof::Signature(signature) => {
+            push_certificates(chain, common);
+            chain.push_raw(PayloadType::SIG, &signature);
+        }
+    }
 }
 
 fn push_certificates(chain: &mut ChainBuilder, common: &Common) {

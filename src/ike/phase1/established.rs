@@ -12,6 +12,7 @@ use crate::ike::dpd::DeadPeer;
 use crate::ike::error::{Reject, Why};
 use crate::ike::event::{Phase1Event, Role};
 use crate::ike::exchange::Received;
+use crate::ike::informational::{self, Information};
 use crate::ike::keys;
 use crate::ike::policy::{Identity, Rekey};
 use crate::ike::proof::{PeerAuthenticated, verify_hash};
@@ -36,7 +37,7 @@ pub(in crate::ike) struct Established {
     pub(in crate::ike) peer_id: Identity,
     pub(in crate::ike) proof: PeerAuthenticated,
     pub(in crate::ike) at: Instant,
-    /// The peer said INITIAL-CONTACT in its message 5 or 6.
+    /// The peer said INITIAL-CONTACT together with its proof.
     pub(in crate::ike) initial_contact: bool,
     /// A newer phase 1 with the same peer is being negotiated or has replaced this one.
     pub(in crate::ike) replaced: bool,
@@ -165,6 +166,14 @@ impl Established {
         }
     }
 
+    /// Says INITIAL-CONTACT, if it has to be said, in an exchange of its own: in aggressive mode isakmpd takes it from
+    /// nowhere else.
+    pub(super) fn tell_initial_contact(&mut self, common: &Common, ctx: &mut Context<'_>) {
+        if common.initial_contact {
+            self.inform(common, &notification(NotifyMessageType::INITIAL_CONTACT, common), ctx);
+        }
+    }
+
     /// Decrypts an informational message and checks its HASH(1), without changing anything.
     pub(in crate::ike) fn open_informational(&self, received: Received<'_>) -> Result<Vec<u8>, Reject> {
         if self.used_ids.set.contains(&received.header.message_id) {
@@ -191,6 +200,15 @@ pub(super) fn open_informational(
     let expected = keys::hash_1(keys.hash, &keys.skeyid, id, chain.bytes_after(hash));
     verify_hash(&expected, hash.body).ok_or(garbled)?;
     Ok(opened.plain)
+}
+
+/// The error that a proved informational message reports while the SA is not established.
+pub(super) fn early_error(keys: &Keys, last_block: &Iv, received: Received<'_>) -> Option<NotifyMessageType> {
+    let plain = open_informational(keys, last_block, received).ok()?;
+    informational::read_proved(received.header.next_payload, &plain).ok()?.into_iter().find_map(|i| match i {
+        Information::Notify(notify) => Some(notify.message_type).filter(|n| n.is_error()),
+        _ => None,
+    })
 }
 
 /// Builds an encrypted informational message with HASH(1).

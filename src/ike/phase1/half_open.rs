@@ -9,15 +9,15 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::Features;
+use super::choice::{Candidates, Choice, NoChoice};
 use crate::crypto::hash::Hash;
 use crate::crypto::secret::Secret;
 use crate::ike::context::Context;
 use crate::ike::error::Why;
-use crate::ike::event::{Event, Phase1Event, Phase1Id, Phase1Ref, Role};
 use crate::ike::exchange::{Digest, Received};
 use crate::ike::nat_traversal;
 use crate::ike::policy::{NatTraversal, Phase1Policy};
-use crate::ike::proposal::phase1::{self as proposal, Phase1Algorithms};
+use crate::ike::proposal::phase1::Phase1Algorithms;
 use crate::sadb::AddressPair;
 use crate::time::Instant;
 use crate::wire::header::{Cookie, CookiePair, Flags, Header, MessageId};
@@ -29,14 +29,16 @@ use crate::wire::vendor_id::{self, Vendor};
 /// Half-open exchanges of one address, at most.
 const MAX_PER_ADDRESS: usize = 32;
 /// The largest SA payload that is kept for a stranger, in octets.
-const MAX_SA: usize = 8192;
+pub(super) const MAX_SA: usize = 8192;
 /// Vendor IDs remembered by name.
-const MAX_VENDORS: usize = 16;
+pub(super) const MAX_VENDORS: usize = 16;
 
 /// What is kept between message 2 and message 3.
 #[derive(Debug)]
 pub(in crate::ike) struct HalfOpen {
     pub(super) policy: Arc<Phase1Policy>,
+    /// Policies that agree to the same; which one is meant shows when the peer says who it is.
+    pub(super) others: Vec<Arc<Phase1Policy>>,
     pub(super) algorithms: Phase1Algorithms,
     pub(super) features: Features,
     pub(super) sa_i_b: Box<[u8]>,
@@ -65,8 +67,10 @@ pub(in crate::ike) struct HalfOpenTable {
 pub(in crate::ike) enum Admission {
     /// Answered, for the first time or again.
     Answered,
-    /// Refused.
+    /// Refused, without a word to anybody.
     Refused(Why),
+    /// No policy serves it.
+    NoChoice(NoChoice),
 }
 
 impl HalfOpenTable {
@@ -109,6 +113,9 @@ impl HalfOpenTable {
 
     /// Forgets every entry but those under a policy that is to be kept.
     pub(in crate::ike) fn retain(&mut self, keep: impl Fn(&Phase1Policy) -> bool) {
+        for entry in self.entries.values_mut() {
+            entry.others.retain(|other| keep(other));
+        }
         let gone = self.entries.iter().filter(|(_, entry)| !keep(&entry.policy));
         for cookies in gone.map(|(cookies, _)| *cookies).collect::<Vec<_>>() {
             self.remove(&cookies);
@@ -145,9 +152,8 @@ impl HalfOpenTable {
     pub(in crate::ike) fn admit(
         &mut self,
         cookies: CookiePair,
-        policy: &Arc<Phase1Policy>,
+        candidates: &Candidates,
         received: Received<'_>,
-        may_complain: bool,
         ctx: &mut Context<'_>,
     ) -> Admission {
         let addresses = AddressPair { local: received.meta.local, remote: received.meta.remote };
@@ -158,35 +164,21 @@ impl HalfOpenTable {
             ctx.out.send(addresses, received.meta.natt, &entry.answer);
             return Admission::Answered;
         }
-        match self.begin(cookies, policy, received, ctx) {
+        match self.begin(cookies, candidates, received, ctx) {
             Ok(entry) => {
                 ctx.out.send(addresses, received.meta.natt, &entry.answer);
                 self.insert(cookies, entry, ctx);
                 Admission::Answered
             }
             Err(Refusal::Silent(why)) => Admission::Refused(why),
-            Err(Refusal::Mismatch(mismatch)) => {
-                if may_complain {
-                    let (id, role) = (Phase1Id(0), Role::Responder);
-                    let sa = Phase1Ref { id, policy: Arc::clone(policy), addresses, cookies, role };
-                    let exchange = ExchangeType::IDENTITY_PROTECTION;
-                    ctx.out.event(Event::Phase1(sa.clone(), Phase1Event::Started { exchange }));
-                    ctx.out.event(Event::Phase1(sa.clone(), Phase1Event::ProposalRefused(mismatch)));
-                    ctx.out.event(Event::Phase1(sa, Phase1Event::Failed(Why::NoProposalChosen)));
-                    let message = refusal(cookies);
-                    if message.len() <= received.datagram.len() {
-                        ctx.out.send(addresses, received.meta.natt, &message);
-                    }
-                }
-                Admission::Refused(Why::NoProposalChosen)
-            }
+            Err(Refusal::NoChoice(no)) => Admission::NoChoice(no),
         }
     }
 
     fn begin(
         &self,
         cookies: CookiePair,
-        policy: &Arc<Phase1Policy>,
+        candidates: &Candidates,
         received: Received<'_>,
         ctx: &Context<'_>,
     ) -> Result<HalfOpen, Refusal> {
@@ -202,12 +194,13 @@ impl HalfOpenTable {
         }
         let sa = SecurityAssociation::parse(raw.body, raw.offset)
             .map_err(|e| Refusal::Silent(Why::Malformed(e)))?;
-        let selection = proposal::select(&sa, policy).map_err(Refusal::Mismatch)?;
+        let Choice { policy, others, selection } =
+            candidates.choose(&sa, remote, None).map_err(Refusal::NoChoice)?;
         let (mut features, vendors) = read_vendor_ids(&message.chain);
         features.nat_traversal &= policy.nat_traversal != NatTraversal::Off && ctx.natt_port.is_some();
         let mut chain = ChainBuilder::new();
         chain.push(&selection.answer);
-        push_vendor_ids(&mut chain, policy, features.nat_traversal);
+        push_vendor_ids(&mut chain, &policy, features.nat_traversal);
         let (first, body) = chain.finish();
         let mut answer = emit_message(header(cookies, first, ExchangeType::IDENTITY_PROTECTION), &body);
         if answer.len() > received.datagram.len() {
@@ -222,7 +215,8 @@ impl HalfOpenTable {
         }
         let names = vendors.iter().filter_map(|v| v.name).take(MAX_VENDORS).collect();
         Ok(HalfOpen {
-            policy: Arc::clone(policy),
+            policy,
+            others,
             algorithms: selection.algorithms,
             features,
             sa_i_b: raw.body.into(),
@@ -252,7 +246,7 @@ impl HalfOpenTable {
 
 enum Refusal {
     Silent(Why),
-    Mismatch(Box<crate::ike::proposal::Mismatch>),
+    NoChoice(NoChoice),
 }
 
 fn header(cookies: CookiePair, first: PayloadType, exchange: ExchangeType) -> Header {
@@ -268,7 +262,7 @@ fn header(cookies: CookiePair, first: PayloadType, exchange: ExchangeType) -> He
 }
 
 /// NO-PROPOSAL-CHOSEN in the clear: 40 octets, a hint that an initiator need not believe.
-fn refusal(cookies: CookiePair) -> Vec<u8> {
+pub(in crate::ike) fn refusal(cookies: CookiePair) -> Vec<u8> {
     let mut chain = ChainBuilder::new();
     chain.push(&Notification {
         doi: Doi::IPSEC,

@@ -15,7 +15,6 @@ use crate::ike::context::Context;
 use crate::ike::error::{Reject, Why};
 use crate::ike::event::{Phase1Event, Role};
 use crate::ike::exchange::Received;
-use crate::ike::informational::{self, Information};
 use crate::ike::nat_traversal::{self, Nat};
 use crate::ike::phase1::established;
 use crate::ike::policy::NatTraversal;
@@ -55,17 +54,10 @@ pub(super) fn begin(common: &mut Common, ctx: &mut Context<'_>) -> Result<State,
     push_vendor_ids(&mut chain, &common.policy, nat_traversal);
     let (first, body) = chain.finish();
     let message = emit_message(common.header(first), &body);
-    let before = common.exchange.transmissions;
-    common.send(ctx, message);
-    // With a new cookie the schedule of repetitions goes on where it was.
-    common.exchange.transmissions += before;
-    if let Some(gap) = ctx.timers.retransmit.get(usize::from(before)) {
-        ctx.out.timers.set(Timer::Phase1Retransmit(common.id), ctx.now.mono + *gap);
-    }
     if common.attempts == 0 {
         common.event(ctx, Phase1Event::Started { exchange: ExchangeType::IDENTITY_PROTECTION });
     }
-    common.attempts = common.attempts.saturating_add(1);
+    common.send_first(ctx, message);
     Ok(State::ExpectSa(ExpectSa { sa_i_b }))
 }
 
@@ -222,7 +214,7 @@ impl ExpectKe {
 
 impl Common {
     /// Moves to the NAT-T ports (RFC 3947 section 4): ours, and 4500 at the peer unless it is there already.
-    fn float(&mut self, port: u16) {
+    pub(super) fn float(&mut self, port: u16) {
         self.natt = true;
         let AddressPair { local, remote } = self.addresses;
         let remote_port = if remote.port() == 500 || remote.port() == self.policy.remote_port {
@@ -313,12 +305,7 @@ impl ExpectAuth {
     /// The error of an encrypted informational message with a right HASH(1), which only the peer of this
     /// Diffie-Hellman exchange can make.
     pub(super) fn early_notify(&self, received: Received<'_>) -> Option<NotifyMessageType> {
-        let plain = established::open_informational(&self.keyed.keys, &self.iv, received).ok()?;
-        let first = received.header.next_payload;
-        informational::read_proved(first, &plain).ok()?.into_iter().find_map(|i| match i {
-            Information::Notify(notify) => Some(notify.message_type).filter(|n| n.is_error()),
-            _ => None,
-        })
+        established::early_error(&self.keyed.keys, &self.iv, received)
     }
 
     pub(super) fn examine(
@@ -340,7 +327,7 @@ impl ExpectAuth {
         ctx.out.timers.clear(Timer::Phase1Retransmit(common.id));
         common.exchange.answers(received.digest.clone());
         common.follow(received.meta);
-        let AcceptedAuth { identity, evidence, next_iv, initial_contact } = accepted;
+        let AcceptedAuth { identity, evidence, next_iv, initial_contact, .. } = accepted;
         let waiting = AwaitVerify(Claimed { keyed: self.keyed, iv: next_iv, identity, initial_contact });
         match evidence {
             Evidence::Proved(proof) => waiting.establish(PeerAuthenticated::Hash(proof), common, ctx),

@@ -16,7 +16,7 @@ use crate::ike::error::{Reject, Why};
 use crate::ike::event::{Phase1Event, Phase1Id, Role};
 use crate::ike::exchange::{Exchange, Received};
 use crate::ike::nat_traversal::{self, Nat};
-use crate::ike::policy::AuthMethod;
+use crate::ike::policy::{AuthMethod, Phase1Exchange};
 use crate::ike::proof::PeerAuthenticated;
 use crate::ike::timer::Timer;
 use crate::sadb::AddressPair;
@@ -40,6 +40,8 @@ pub(super) fn accept_ke(
     let mut common = Common {
         id,
         policy: std::sync::Arc::clone(&half_open.policy),
+        others: half_open.others.clone(),
+        mode: Phase1Exchange::Main,
         addresses: AddressPair { local: received.meta.local, remote: received.meta.remote },
         natt: received.meta.natt,
         cookies: received.header.cookies,
@@ -48,6 +50,7 @@ pub(super) fn accept_ke(
         begun: ctx.now,
         peer: half_open.features,
         nat: None,
+        claimed: None,
         initial_contact: false,
         hint: None,
         told: 0,
@@ -164,7 +167,8 @@ impl ExpectAuth {
     ) -> Next {
         common.exchange.answers(received.digest.clone());
         common.follow(received.meta);
-        let AcceptedAuth { identity, evidence, next_iv, initial_contact } = accepted;
+        let AcceptedAuth { identity, policy, evidence, next_iv, initial_contact } = accepted;
+        common.policy = policy;
         let waiting = AwaitVerify(Claimed { keyed: self.keyed, iv: next_iv, identity, initial_contact });
         match evidence {
             Evidence::Proved(proof) => waiting.prove(PeerAuthenticated::Hash(proof), common, ctx),

@@ -1,5 +1,6 @@
 //! What a main mode exchange has produced so far: the suite, both public values and nonces, then the keys.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::Common;
@@ -12,7 +13,7 @@ use crate::ike::cbc::{Iv, MessageCipher};
 use crate::ike::error::Why;
 use crate::ike::event::Role;
 use crate::ike::keys::{self, HashInput, Skeyid};
-use crate::ike::policy::{AuthMethod, Identity, IdentityMatch};
+use crate::ike::policy::{AuthMethod, Identity, IdentityMatch, Phase1Policy};
 use crate::ike::proposal::phase1::Phase1Algorithms;
 
 /// The parts of the provider that the chosen algorithms name.
@@ -83,7 +84,7 @@ impl Exchanged {
         let Suite { hash, cipher, .. } = self.negotiated.suite;
         let skeyid = match self.negotiated.algorithms.auth {
             AuthMethod::PreSharedKey => {
-                let psk = common.pre_shared_key().ok_or_else(|| common.no_pre_shared_key())?;
+                let psk = common.pre_shared_key().ok_or_else(|| common.policy.no_pre_shared_key())?;
                 keys::skeyid_pre_shared(hash, psk.expose(), &self.ni_b, &self.nr_b)
             }
             _ => keys::skeyid_signature(hash, &self.ni_b, &self.nr_b, g_xy.expose()),
@@ -114,23 +115,34 @@ impl Keyed {
     }
 }
 
-impl Common {
-    /// The key for this peer. Main mode needs it before the identity comes, so it is found by the one identity that
-    /// the policy expects, or by address.
-    pub(super) fn pre_shared_key(&self) -> Option<&Secret<Vec<u8>>> {
-        let expected = match &self.policy.peer_ids[..] {
+impl Phase1Policy {
+    /// The key for a peer. Aggressive mode knows who it says it is. Main mode needs the key before that, so it is found
+    /// by the one identity that the policy expects, or by address.
+    pub(super) fn pre_shared_key(
+        &self,
+        address: IpAddr,
+        claimed: Option<&Identity>,
+    ) -> Option<&Secret<Vec<u8>>> {
+        let expected = match &self.peer_ids[..] {
             [IdentityMatch::Exact(identity)] => Some(identity),
             _ => None,
         };
-        self.policy.psks.find(self.addresses.remote.ip(), expected).map(|entry| &entry.key)
+        self.psks.find(address, claimed.or(expected)).map(|entry| &entry.key)
     }
 
     /// Why there is none.
     pub(super) fn no_pre_shared_key(&self) -> Why {
-        match &self.policy.psks.refused {
+        match &self.psks.refused {
             Some(why) => Why::KeysRefused(Arc::clone(why)),
             None => Why::NoPreSharedKey,
         }
+    }
+}
+
+impl Common {
+    /// The key for this peer.
+    pub(super) fn pre_shared_key(&self) -> Option<&Secret<Vec<u8>>> {
+        self.policy.pre_shared_key(self.addresses.remote.ip(), self.claimed.as_ref())
     }
 
     /// Who we say we are.

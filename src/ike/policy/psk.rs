@@ -37,6 +37,12 @@ pub struct PskTable {
     pub refused: Option<Arc<str>>,
 }
 
+impl From<Vec<PskEntry>> for PskTable {
+    fn from(entries: Vec<PskEntry>) -> Self {
+        Self { entries, refused: None }
+    }
+}
+
 impl PskTable {
     /// The key for a peer of which `identity` may be known: by identity, then by address, then anybody's.
     pub fn find(&self, address: IpAddr, identity: Option<&Identity>) -> Option<&PskEntry> {
@@ -71,14 +77,11 @@ mod tests {
     #[test]
     fn looks_by_identity_then_address_then_wildcard() {
         let a: IpAddr = [10, 0, 0, 1].into();
-        let table = PskTable {
-            entries: vec![
-                entry(PskOwner::Anybody, "any"),
-                entry(PskOwner::Address(a), "address"),
-                entry(PskOwner::Identity("gw.example".into()), "name"),
-            ],
-            ..PskTable::default()
-        };
+        let table = PskTable::from(vec![
+            entry(PskOwner::Anybody, "any"),
+            entry(PskOwner::Address(a), "address"),
+            entry(PskOwner::Identity("gw.example".into()), "name"),
+        ]);
         let found = |address, id: Option<&Identity>| {
             String::from_utf8(table.find(address, id).expect("a key").key.expose().clone()).expect("utf-8")
         };

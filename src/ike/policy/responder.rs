@@ -1,6 +1,9 @@
 //! What a responder grants a peer beyond what is configured in advance, and what runs when an ISAKMP SA comes and goes.
 
+use std::fmt;
 use std::path::PathBuf;
+
+use crate::wire::registry::ExchangeType;
 
 /// The exchange that makes an ISAKMP SA.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -9,6 +12,34 @@ pub enum Phase1Exchange {
     Main,
     /// Aggressive mode: three messages, identities in the clear.
     Aggressive,
+}
+
+impl Phase1Exchange {
+    /// The one that a header names, if it makes ISAKMP SAs and is served.
+    pub const fn of(number: ExchangeType) -> Option<Self> {
+        match number {
+            ExchangeType::IDENTITY_PROTECTION => Some(Self::Main),
+            ExchangeType::AGGRESSIVE => Some(Self::Aggressive),
+            _ => None,
+        }
+    }
+
+    /// As headers name it (RFC 2408 section 3.1).
+    pub const fn number(self) -> ExchangeType {
+        match self {
+            Self::Main => ExchangeType::IDENTITY_PROTECTION,
+            Self::Aggressive => ExchangeType::AGGRESSIVE,
+        }
+    }
+}
+
+impl fmt::Display for Phase1Exchange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Main => "main mode",
+            Self::Aggressive => "aggressive mode",
+        })
+    }
 }
 
 /// Whether policies are made for what a peer asks for where there are none (`generate_policy`).

@@ -51,8 +51,22 @@ pub struct Selection1 {
 
 /// Everything `policy` allows, as an initiator offers it.
 pub fn offer(policy: &Phase1Policy) -> SecurityAssociation {
-    let transforms =
-        (1..=u8::MAX).zip(&policy.transforms).map(|(number, t)| emit_transform(number, t)).collect();
+    offer_of(policy.transforms.iter())
+}
+
+/// The group of aggressive mode: it is that of the first transform, because the KE payload goes with the offer.
+pub fn first_group(policy: &Phase1Policy) -> Option<Group> {
+    policy.transforms.first().map(|t| t.group.value)
+}
+
+/// What `policy` allows with [`first_group`], as an initiator of aggressive mode offers it.
+pub fn aggressive_offer(policy: &Phase1Policy) -> SecurityAssociation {
+    let group = first_group(policy);
+    offer_of(policy.transforms.iter().filter(|t| Some(t.group.value) == group))
+}
+
+fn offer_of<'t>(transforms: impl Iterator<Item = &'t Phase1Transform>) -> SecurityAssociation {
+    let transforms = (1..=u8::MAX).zip(transforms).map(|(number, t)| emit_transform(number, t)).collect();
     SecurityAssociation::ipsec(vec![Proposal {
         number: 1,
         protocol: ProtocolId::ISAKMP,

@@ -6,6 +6,7 @@ use super::super::lexer::Token;
 use super::super::names;
 use super::{Parser, describe, unexpected};
 use crate::crypto::secret::Secret;
+use crate::ike::policy::Phase1Exchange;
 
 /// The parts of a rule in their order.
 const PARTS: [&str; 24] = [
@@ -36,7 +37,7 @@ const PARTS: [&str; 24] = [
 ];
 /// Their order, for people.
 const ORDER: &str = "the order is: ike [active|passive|dynamic] [esp|ah] [tunnel|transport] [proto P] from A to B \
-                     [local L] [peer R] [main ..] [quick ..] [srcid S] [dstid D] [psk \"..\"|rsa]";
+                     [local L] [peer R] [main|aggressive ..] [quick ..] [srcid S] [dstid D] [psk \"..\"|rsa]";
 
 /// Whether the word cannot be a name or a value without quotes.
 pub(super) fn is_keyword(word: &str) -> bool {
@@ -87,8 +88,10 @@ impl Parser<'_> {
         self.refuse(&["interface"])?;
         let (from, to) = self.sides()?;
         let [local, peer] = self.ends()?;
-        self.refuse(&["aggressive"])?;
-        let main = self.transforms("main")?;
+        let (exchange, main) = match self.transforms("aggressive")? {
+            Some(written) => (Phase1Exchange::Aggressive, Some(written)),
+            None => (Phase1Exchange::Main, self.transforms("main")?),
+        };
         let quick = self.transforms("quick")?;
         let srcid = self.identity("srcid")?;
         let dstid = self.identity("dstid")?;
@@ -105,6 +108,7 @@ impl Parser<'_> {
             to,
             local,
             peer,
+            exchange,
             main,
             quick,
             srcid,

@@ -70,7 +70,7 @@ impl<'e> Peers<'e> {
             remote_port: 500,
             remote_natt_port: 4500,
             local: ends.written_local,
-            exchanges: vec![Phase1Exchange::Main],
+            exchanges: vec![rule.exchange],
             ph1id: 0,
             my_id: self.my_identity(rule)?,
             peer_ids: dstid.into_iter().collect(),
@@ -179,6 +179,9 @@ impl Draft {
         if self.policy.local != later.policy.local {
             changed.push("local");
         }
+        if self.policy.exchanges != later.policy.exchanges {
+            changed.push("main or aggressive mode");
+        }
         if !changed.is_empty() {
             let (what, name) = (changed.join(", "), &self.policy.name);
             let earlier = self.at.position();
@@ -199,6 +202,7 @@ impl Draft {
         self.policy.my_id = later.policy.my_id;
         self.policy.peer_ids = later.policy.peer_ids;
         self.policy.local = later.policy.local;
+        self.policy.exchanges = later.policy.exchanges;
         self.policy.passive &= later.policy.passive;
         self.policy.dpd_delay = self.policy.dpd_delay.or(later.policy.dpd_delay);
         self.local = later.local;
@@ -217,9 +221,23 @@ impl Draft {
         if let (Some(tree), true) = (tree, self.uses(AuthMethod::RsaSignature)) {
             self.add_certificates(tree, env, diagnostics);
         }
-        self.policy.psks =
-            Arc::new(PskTable { entries: self.psk.into_iter().collect(), ..PskTable::default() });
+        self.warn_of_groups(diagnostics);
+        self.policy.psks = Arc::new(PskTable::from(Vec::from_iter(self.psk)));
         self.policy
+    }
+
+    /// Aggressive mode can offer one group only.
+    fn warn_of_groups(&self, diagnostics: &mut Vec<Diagnostic>) {
+        let mut groups = self.policy.transforms.iter().map(|t| t.group.value);
+        let first = groups.next();
+        if self.policy.exchanges == [Phase1Exchange::Aggressive]
+            && let (Some(first), true) = (first, groups.any(|group| Some(group) != first))
+        {
+            let name = &self.policy.name;
+            let message =
+                format!("the rules with {name} name several groups; aggressive mode offers {first} only");
+            diagnostics.push(Diagnostic::warning(&self.at, message));
+        }
     }
 
     fn add_certificates(

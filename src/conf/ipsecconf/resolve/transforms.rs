@@ -3,6 +3,7 @@
 use super::super::super::{Diagnostic, Span, Spanned};
 use super::super::algorithms::{self, Encryption, Entry, Meaning};
 use super::super::ast::{IkeAuth, IkeRule, Transforms};
+use super::super::print::phase1_keyword;
 use crate::crypto::alg::Group;
 use crate::ike::policy::{
     AuthMethod, Bounds, PfsRule, Phase1Transform, Phase2Transform, Rule, SourceRef, Sourced,
@@ -31,23 +32,24 @@ struct Chosen<T> {
     span: Span,
 }
 
-/// The transform of `main`.
+/// The transform of `main` or `aggressive`.
 pub(super) fn phase1(rule: &IkeRule) -> Result<Phase1Transform, Diagnostic> {
+    let word = phase1_keyword(rule.exchange);
     let written = rule.main.as_ref().map(|main| &main.value);
     let pick = Picker { rule, written };
     let enc = pick.algorithm("enc", |t| &t.enc, algorithms::ENCRYPTION, "aes")?;
     let Encryption { cipher, key_bits, phase1: true } = enc.value else {
-        return Err(Diagnostic::error(&enc.span, format!("`enc {}` cannot be used with `main`", enc.name))
+        return Err(Diagnostic::error(&enc.span, format!("`enc {}` cannot be used with `{word}`", enc.name))
             .with_help("known here: 3des, aes, aes-128, aes-192, aes-256, blowfish, cast128"));
     };
     let hash = pick.algorithm("auth", |t| &t.auth, algorithms::AUTHENTICATION, "hmac-sha1")?;
     let group = pick.algorithm("group", |t| &t.group, algorithms::GROUP, DEFAULT_GROUP)?;
     let Some(group_value) = group.value else {
-        return Err(Diagnostic::error(&group.span, "`main` needs a group"));
+        return Err(Diagnostic::error(&group.span, format!("`{word}` needs a group")));
     };
     let at = rule.main.as_ref().map_or(&rule.at, |main| &main.span);
     Ok(Phase1Transform {
-        at: at.source_ref_as(format!("main auth {} enc {} group {}", hash.name, enc.name, group.name)),
+        at: at.source_ref_as(format!("{word} auth {} enc {} group {}", hash.name, enc.name, group.name)),
         cipher: Sourced::new(cipher, enc.at.clone()),
         key_bits: Sourced::new(key_bits, enc.at),
         hash: Sourced::new(hash.value, hash.at),

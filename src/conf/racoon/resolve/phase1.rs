@@ -20,7 +20,7 @@ impl Resolver<'_> {
     pub(super) fn phase1(&mut self, remote: &EffectiveRemote<'_>) -> Option<Phase1Policy> {
         let settings = &remote.settings;
         let head = &remote.remote.name.span;
-        self.exchange_mode(remote);
+        let exchanges = self.exchange_mode(remote);
         self.refuse_in_remote(remote);
         let (address, port) = self.remote_address(remote)?;
         let check = Check::of(settings);
@@ -28,6 +28,9 @@ impl Resolver<'_> {
         if remote.proposals.is_empty() {
             let error = Diagnostic::error(head, "the remote has no proposal");
             self.diagnostics.push(error.with_help("add at least one `proposal { }` block"));
+        }
+        if exchanges.contains(&Phase1Exchange::Aggressive) {
+            self.one_group(&remote.proposals);
         }
         let uses = |method| transforms.iter().any(|t: &Phase1Transform| t.auth.value == method);
         let identity = self.identity(remote, uses(AuthMethod::RsaSignature));
@@ -42,7 +45,7 @@ impl Resolver<'_> {
             remote_port: port,
             remote_natt_port: 4500,
             local: None,
-            exchanges: vec![Phase1Exchange::Main],
+            exchanges,
             ph1id: 0,
             my_id: identity.my_id,
             peer_ids: identity.peer_ids,
@@ -70,24 +73,43 @@ impl Resolver<'_> {
         })
     }
 
-    fn exchange_mode(&mut self, remote: &EffectiveRemote<'_>) {
+    /// The exchanges of a remote, the one to begin first.
+    fn exchange_mode(&mut self, remote: &EffectiveRemote<'_>) -> Vec<Phase1Exchange> {
         let Some(setting) = ast::last(&remote.settings, "exchange_mode") else {
             let error = Diagnostic::error(&remote.remote.name.span, "the remote has no exchange_mode");
             self.diagnostics.push(error.with_help("add `exchange_mode main;`"));
-            return;
+            return Vec::new();
         };
-        let is_main = |arg: &Spanned<Value>| arg.value == Value::Word("main");
-        let serves_main = setting.args.iter().any(is_main);
-        for other in setting.args.iter().filter(|a| !is_main(a)) {
-            let mode = other.span.text();
-            if serves_main {
-                self.warn(
-                    &other.span,
-                    format!("exchange_mode {mode} is not implemented yet; main mode is used"),
-                );
-            } else {
-                self.error(&other.span, format!("exchange_mode {mode} is not implemented yet"));
+        let mut served = Vec::new();
+        for arg in &setting.args {
+            match arg.value {
+                Value::Word("main") => served.push(Phase1Exchange::Main),
+                Value::Word("aggressive") => served.push(Phase1Exchange::Aggressive),
+                _ => {}
             }
+        }
+        let is_base = |arg: &&Spanned<Value>| arg.value == Value::Word("base");
+        match setting.args.iter().find(is_base) {
+            Some(base) if served.is_empty() => self.error(&base.span, "exchange_mode base is not served"),
+            Some(base) => {
+                let used = served.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ");
+                self.warn(&base.span, format!("exchange_mode base is not served; {used} can be used"));
+            }
+            None => {}
+        }
+        served
+    }
+
+    /// In aggressive mode the offer goes with one public value, so all proposals must have its group.
+    fn one_group(&mut self, proposals: &[&Block]) {
+        let mut groups = proposals.iter().filter_map(|p| ast::last(&p.settings, "dh_group"));
+        let Some(first) = groups.next() else { return };
+        let value = |setting: &Setting| setting.args.first().map(|arg| arg.value.clone());
+        for other in groups.filter(|other| value(other) != value(first)) {
+            let message = "all proposals must have one dh_group where aggressive mode is allowed";
+            let first = &first.span;
+            let help = format!("the first proposal says `{}` (line {})", first.text(), first.position().line);
+            self.diagnostics.push(Diagnostic::error(&other.span, message).with_help(help));
         }
     }
 
