@@ -135,7 +135,8 @@ impl Parser {
     /// Says what the real lexer skips in silence.
     fn report_dropped(&mut self, token: &Token) {
         for junk in &token.dropped {
-            let message = format!("`{}` is not understood here and skipped, as racoon does", junk.text());
+            let message =
+                format!("`{}` is not understood here and skipped, as racoon does", short(junk.text()));
             self.warn(junk, message);
         }
     }
@@ -144,13 +145,14 @@ impl Parser {
     fn report_glue(&mut self, token: &Token) {
         let Some(glue) = &token.glue else { return };
         if token.kind != Kind::Number {
-            let message = format!("`{}` is not understood here and skipped, as racoon does", glue.text());
+            let message =
+                format!("`{}` is not understood here and skipped, as racoon does", short(glue.text()));
             self.warn(glue, message);
             return;
         }
         let written = glue.to(&token.span);
-        let message =
-            format!("racoon reads `{}` as the number 0, because of the `{}`", written.text(), glue.text());
+        let (shown, because) = (short(written.text()), short(glue.text()));
+        let message = format!("racoon reads `{shown}` as the number 0, because of the `{because}`");
         let help = format!("write a blank and the number alone: ` {}`", token.span.text());
         self.diagnostics.push(Diagnostic::warning(&written, message).with_help(help));
     }
@@ -187,7 +189,7 @@ impl Parser {
         let message = match token.kind {
             Kind::End => format!("the file ends where {what} is expected"),
             Kind::Text => format!("syntax error at this string: expected {what}"),
-            _ => format!("syntax error at `{}`: expected {what}", word.text()),
+            _ => format!("syntax error at `{}`: expected {what}", short(word.text())),
         };
         let error = Diagnostic::error(&word, message);
         let error = if known.is_empty() { error } else { error.with_known_words(word.text(), known) };
@@ -289,4 +291,11 @@ impl Parser {
     fn rule(&self, word: &str) -> Option<Rule> {
         grammar::rules(self.state).iter().find(|(name, _)| *name == word).copied()
     }
+}
+
+/// The beginning of what may be a whole file.
+fn short(text: &str) -> String {
+    const MAX: usize = 60;
+    let cut: String = text.chars().take(MAX).collect();
+    if cut.len() < text.len() { format!("{cut}..") } else { cut }
 }

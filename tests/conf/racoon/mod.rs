@@ -2,6 +2,8 @@
 
 mod fuzz_corpus;
 mod goldens;
+mod odd_files;
+mod plain_keys;
 mod quirks;
 mod roundtrip;
 mod tutorial;
