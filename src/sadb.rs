@@ -1,18 +1,24 @@
 //! The vocabulary in which the core and a kernel speak: SAs, selectors, lifetimes, requests, answers. Neutral of any
 //! operating system; the words are RFC 2367's.
 
+mod manual;
 mod policy;
 mod request;
+mod shown;
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU64;
 use std::time::Duration;
 
+pub use manual::{AuthName, CipherName, ManualSa, ManualUdp, SaFlags, SaKind, SaNames};
 pub use policy::{Direction, FlowAction, FlowPolicy, Level, SadbIdentity, SecurityRule};
 pub use request::{
     AcquireId, Capabilities, DumpKind, KernelError, KernelEvent, KernelNotice, PolicyEntry, Reply, Request,
     RequestId, SaState, SadbEntry,
+};
+pub use shown::{
+    ShownAction, ShownLifetime, ShownPackets, ShownPolicy, ShownRule, ShownSa, ShownWay, Wanted,
 };
 
 use crate::crypto::alg::{CipherAlgorithm, HashAlgorithm};
@@ -119,6 +125,25 @@ impl Prefix {
     /// One address.
     pub fn host(address: IpAddr) -> Self {
         Self { address, len: if address.is_ipv4() { 32 } else { 128 } }
+    }
+
+    /// The prefix that consists of these addresses, from the first to the last, if they are one.
+    pub fn from_range(first: IpAddr, last: IpAddr) -> Option<Self> {
+        let (differing, width) = match (first, last) {
+            (IpAddr::V4(a), IpAddr::V4(b)) => (32 - (a.to_bits() ^ b.to_bits()).leading_zeros(), 32),
+            (IpAddr::V6(a), IpAddr::V6(b)) => (128 - (a.to_bits() ^ b.to_bits()).leading_zeros(), 128),
+            _ => return None,
+        };
+        let prefix = Self::new(first, u8::try_from(width - differing).ok()?)?;
+        (prefix.address() == first && prefix.last() == last).then_some(prefix)
+    }
+
+    /// The last address in it.
+    fn last(&self) -> IpAddr {
+        match self.address {
+            IpAddr::V4(a) => IpAddr::V4((a.to_bits() | !mask32(self.len)).into()),
+            IpAddr::V6(a) => IpAddr::V6((a.to_bits() | !mask128(self.len)).into()),
+        }
     }
 
     /// The network address.

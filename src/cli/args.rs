@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
+use super::ask::Format;
 use crate::daemon::control::DEFAULT_PATH;
 use crate::daemon::kernel_choice::KernelOptions;
 use crate::kernel::pfkey::Dialect;
@@ -28,9 +29,15 @@ pub(super) enum Verb {
     Check(Check),
     /// Show ISAKMP SAs, IPsec SAs and the last failures of the running daemon
     Status {
-        /// As JSON
+        /// As JSON, like -f json
         #[arg(long)]
         json: bool,
+        /// For people or for programs
+        #[arg(short = 'f', long, value_enum, default_value_t = Format::Text)]
+        format: Format,
+        /// Show timers too
+        #[arg(short = 'v', long)]
+        verbose: bool,
         #[command(flatten)]
         socket: Socket,
     },
@@ -74,9 +81,10 @@ pub(super) enum Verb {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
     },
-    /// racoonctl's own command line (not built yet)
-    #[command(disable_help_flag = true, hide = true)]
+    /// Ask and command the running daemon in racoon's words, as racoonctl does
+    #[command(disable_help_flag = true)]
     Racoonctl {
+        /// [-dl] [-s SOCKET] COMMAND ...
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
     },
@@ -110,8 +118,9 @@ pub(super) struct Run {
     /// Where ca, certs and private are
     #[arg(long, value_name = "DIR", default_value = "/etc/isakmpd")]
     pub(super) isakmpd_dir: PathBuf,
-    #[command(flatten)]
-    pub(super) socket: Socket,
+    /// The control socket [default: what racoon.conf says, else /var/run/coati.sock]
+    #[arg(long, value_name = "PATH")]
+    pub(super) control: Option<PathBuf>,
     #[command(flatten)]
     pub(super) kernel: KernelArguments,
     /// Use the embedded stack, with a TUN device of this name [default: chosen by the system]

@@ -8,6 +8,7 @@ mod check;
 mod demo;
 mod dumps;
 mod personality;
+mod racoonctl;
 mod run;
 mod setkey;
 
@@ -18,6 +19,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use args::{Arguments, Verb};
+use ask::Format;
 
 /// Runs the program that `arguments` ask for; the first one is its name.
 pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
@@ -40,7 +42,9 @@ fn dispatch(verb: Verb) -> ExitCode {
     match verb {
         Verb::Run(run) => run::main(run),
         Verb::Check(check) => check::main(&check),
-        Verb::Status { json, socket } => ask::status(&socket.control, json),
+        Verb::Status { json, format, verbose, socket } => {
+            ask::status(&socket.control, verbose, if json { Format::Json } else { format })
+        }
         Verb::Connect { name, socket } => ask::connect(&socket.control, name),
         Verb::Disconnect { name, socket } => ask::disconnect(&socket.control, name),
         Verb::Reload(socket) => ask::reload(&socket.control),

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use super::{dumps, fail, setkey};
+use super::{dumps, fail, racoonctl, setkey};
 
 /// The names.
 const NAMES: [&str; 5] = ["racoon", "racoonctl", "setkey", "isakmpd", "ipsecctl"];
@@ -18,8 +18,8 @@ pub(super) fn run(name: &str, arguments: &[OsString]) -> ExitCode {
     match name {
         "setkey" => setkey::main(arguments),
         "ipsecctl" => dumps::ipsecctl(arguments),
+        "racoonctl" => racoonctl::main(arguments),
         "racoon" => fail(name, "not built yet: run `coati run --racoon FILE --setkey FILE` instead"),
-        "isakmpd" => fail(name, "not built yet: run `coati run --ipsec-conf FILE --isakmpd-dir DIR` instead"),
-        _ => fail(name, "not built yet: `coati status`, `connect`, `disconnect` and `reload` do the same"),
+        _ => fail(name, "not built yet: run `coati run --ipsec-conf FILE --isakmpd-dir DIR` instead"),
     }
 }

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use super::args::{KernelName, LogFormat, Run};
 use super::fail;
+use crate::daemon::control::DEFAULT_PATH;
 use crate::daemon::kernel_choice::KernelOptions;
 use crate::daemon::load::Front;
 use crate::daemon::log::Level;
@@ -21,8 +22,9 @@ pub(super) fn main(arguments: Run) -> ExitCode {
 }
 
 fn options(arguments: Run) -> Result<Options, String> {
-    let Run { racoon, setkey, ipsec_conf, isakmpd_dir, socket, kernel, tun, listen, port, natt_port, .. } =
-        arguments;
+    let Run {
+        racoon, setkey, ipsec_conf, isakmpd_dir, control, kernel, tun, listen, port, natt_port, ..
+    } = arguments;
     let LogFormat::Plain = arguments.log_format;
     let kernel = match tun {
         None => kernel.options()?,
@@ -41,5 +43,6 @@ fn options(arguments: Run) -> Result<Options, String> {
         _ => Level::Trace,
     };
     let natt_port = Some(natt_port).filter(|port| *port != 0);
-    Ok(Options { front, control: socket.control, kernel, listen, port, natt_port, level })
+    let default_control = DEFAULT_PATH;
+    Ok(Options { front, control, default_control, kernel, listen, port, natt_port, level })
 }

@@ -158,7 +158,7 @@ impl File {
             }
             Dialect::Setkey => {
                 let (config, mut found) = setkey::load(&self.name, &self.text, env);
-                found.extend(config.into_iter().flat_map(|c| setkey::resolve(&c, env).1));
+                found.extend(config.into_iter().flat_map(|c| setkey::steps(&c, env).1));
                 found
             }
             Dialect::IpsecConf => ipsec_conf(self, env),

@@ -110,6 +110,11 @@ impl fmt::Debug for SourceFile {
 }
 
 impl Span {
+    /// The line on which it ends.
+    pub fn last_line(&self) -> u32 {
+        self.file.position(self.end).line
+    }
+
     /// The file.
     pub fn file(&self) -> &SourceFile {
         &self.file
@@ -154,12 +159,25 @@ impl Span {
 
     /// The same line as findings show it: a star for each character of a secret.
     pub fn shown_line(&self) -> String {
-        let start = self.file.text()[..self.start].rfind('\n').map_or(0, |at| at + 1);
+        let start = self.line_start();
         let line = start..start + self.line().len();
         let hidden: Vec<_> =
             self.file.inner.hidden.iter().filter(|r| r.start < line.end && r.end > line.start).collect();
         let is_hidden = |at: usize| hidden.iter().any(|range| range.contains(&(start + at)));
         self.line().char_indices().map(|(at, c)| if is_hidden(at) { '*' } else { c }).collect()
+    }
+
+    /// The first word of it, as findings show it.
+    pub fn shown_word(&self) -> String {
+        let before = self.line_start();
+        let shown = self.shown_line();
+        let skipped = self.file.text()[before..self.start].chars().count();
+        let word: String = shown.chars().skip(skipped).take(self.text().chars().count()).collect();
+        word.split_whitespace().next().unwrap_or_default().to_owned()
+    }
+
+    fn line_start(&self) -> usize {
+        self.file.text()[..self.start].rfind('\n').map_or(0, |at| at + 1)
     }
 
     /// The place for messages, with the words as written; runs of white space become one blank.

@@ -104,7 +104,7 @@ fn lacks(transform: &Phase2Transform, kernel: &Capabilities) -> Vec<String> {
 mod tests {
     use super::*;
     use crate::crypto::alg::{CipherAlgorithm, HashAlgorithm};
-    use crate::ike::policy::{Bounds, PfsRule, Sourced, TrafficMatch};
+    use crate::ike::policy::{Bounds, PfsRule, Scope, Sourced, TrafficMatch};
     use crate::sadb::{AuthSpec, Mode};
 
     fn at(line: u32) -> SourceRef {
@@ -131,6 +131,7 @@ mod tests {
             local: TrafficMatch::Any,
             remote: TrafficMatch::Any,
             phase1: None,
+            scope: Scope::default(),
             transforms,
             pfs: Sourced::new(PfsRule::Exactly(None), at(1)),
             seconds: Sourced::new(Bounds::exact(3600), at(1)),

@@ -1,12 +1,22 @@
-//! The control socket: JSON, one request and one response a line, for root and for whom the daemon runs as.
+//! The control socket: JSON, one request and one response a line, or a stream of events; for root, for whom the daemon
+//! runs as, and for those whom `adminsock` lets in.
 
+mod announcer;
 mod client;
+mod concealed;
+mod event;
+mod operand;
+mod place;
 mod protocol;
 mod server;
+mod session;
 
-pub use client::{ClientError, ask};
-pub use protocol::{DumpForm, DumpWhat, Request, Response};
+pub use announcer::Announcer;
+pub use client::{ClientError, Events, ask, subscribe};
+pub use concealed::Concealed;
+pub use event::{EventReport, Happening};
+pub use operand::{Family, IpsecProtocol, Password, Traffic, network};
+pub use place::{DEFAULT_PATH, PlaceError, RACOON_PATH, SocketPlace};
+pub use protocol::{DumpForm, DumpWhat, Look, Request, Response};
 pub use server::{ControlServer, Order};
-
-/// Where the socket is when nobody says otherwise.
-pub const DEFAULT_PATH: &str = "/var/run/coati.sock";
+pub use session::Session;

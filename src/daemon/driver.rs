@@ -1,6 +1,8 @@
 //! The run loop: one input, drain every `poll_*`, next input.
 
-use std::collections::HashMap;
+mod orders;
+
+use std::collections::{HashMap, VecDeque};
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,18 +10,16 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 use super::clock::Clock;
-use super::control::{DumpForm, DumpWhat, Order, Request, Response};
+use super::control::{Announcer, EventReport, Happening, Order, Response};
 use super::crypto_pool::CryptoPool;
-use super::dump;
 use super::kernel_task::KernelTask;
 use super::listener::Outlet;
 use super::log::{Level, Logger, Notice};
-use super::status::Report;
 use crate::crypto::job::CryptoResult;
-use crate::ike::endpoint::{Command, DatagramMeta, Endpoint, JobId, Refused};
+use crate::ike::endpoint::{Command, DatagramMeta, Endpoint, JobId};
 use crate::ike::event::Event;
 use crate::ike::policy::Policy;
-use crate::sadb::{DumpKind, KernelError, KernelEvent, Reply, RequestId};
+use crate::sadb::{KernelError, KernelEvent, Reply, RequestId};
 use crate::time::Instant;
 
 /// How long the last Deletes and the kernel may take when everything ends.
@@ -68,6 +68,8 @@ pub struct Parts {
     pub inbox: mpsc::Sender<Input>,
     /// Requests of operators.
     pub orders: mpsc::Receiver<Order>,
+    /// Where events go besides the log.
+    pub events: Announcer,
     /// How to read the configuration again.
     pub reload: Reload,
 }
@@ -81,6 +83,8 @@ pub struct Driver {
     ending: Option<Instant>,
     drained: bool,
     orders_open: bool,
+    /// Reloads that were asked for, the first of which is running: one at a time, so that what was read last counts.
+    reloads: VecDeque<Option<oneshot::Sender<Response>>>,
 }
 
 impl Driver {
@@ -88,7 +92,8 @@ impl Driver {
     pub fn new(parts: Parts) -> Self {
         let started = parts.clock.now().mono;
         let dumps = HashMap::new();
-        Self { parts, started, dumps, ending: None, drained: false, orders_open: true }
+        let reloads = VecDeque::new();
+        Self { parts, started, dumps, ending: None, drained: false, orders_open: true, reloads }
     }
 
     /// Runs until a signal or an operator ends it and every Delete is out.
@@ -98,6 +103,7 @@ impl Driver {
         loop {
             self.drain().await;
             if self.drained {
+                self.parts.events.announce(EventReport::new(Happening::Quit));
                 return;
             }
             self.step().await;
@@ -159,13 +165,7 @@ impl Driver {
             Input::Datagram { meta, bytes } => self.parts.endpoint.handle_datagram(now, meta, &bytes),
             Input::Crypto(id, result) => self.parts.endpoint.handle_crypto(now, id, *result),
             Input::Signal(number) => self.on_signal(number),
-            Input::Reloaded(Ok(policy)) => {
-                self.parts.logger.notice(&Notice::Reloaded);
-                if let Err(refused) = self.parts.endpoint.handle_command(now, Command::Reload(policy)) {
-                    self.parts.logger.notice(&Notice::ReloadRefused(explain(&refused)));
-                }
-            }
-            Input::Reloaded(Err(why)) => self.parts.logger.notice(&Notice::ReloadRefused(why)),
+            Input::Reloaded(loaded) => self.on_reloaded(loaded),
         }
     }
 
@@ -183,88 +183,8 @@ impl Driver {
         }
         self.ending = Some(now.mono + DRAIN);
         if let Err(refused) = self.parts.endpoint.handle_command(now, Command::Shutdown) {
-            tracing::debug!(why = explain(&refused), "shutdown refused");
+            tracing::debug!(why = %refused, "shutdown refused");
         }
-    }
-
-    fn reload(&self, reply: Option<oneshot::Sender<Response>>) {
-        let reload = Arc::clone(&self.parts.reload);
-        let inbox = self.parts.inbox.clone();
-        tokio::task::spawn_blocking(move || {
-            let loaded = reload();
-            if let Some(reply) = reply {
-                let response = match &loaded {
-                    Ok(_) => Response::Done,
-                    Err(why) => Response::error(format!("the old configuration stays in force: {why}")),
-                };
-                let _ = reply.send(response);
-            }
-            let _ = inbox.blocking_send(Input::Reloaded(loaded));
-        });
-    }
-
-    fn on_order(&mut self, Order { request, reply }: Order) {
-        match request {
-            Request::Status => self.report(reply),
-            Request::Dump { what, form, keys } => self.dump(what, form, keys, reply),
-            Request::Connect { name } => {
-                let _ = reply.send(self.command(Command::Connect(name)));
-            }
-            Request::Disconnect { name } => {
-                let _ = reply.send(self.command(Command::Disconnect(name)));
-            }
-            Request::Reload => self.reload(Some(reply)),
-            Request::Shutdown => {
-                let _ = reply.send(Response::Done);
-                self.shut_down();
-            }
-        }
-    }
-
-    fn command(&mut self, command: Command) -> Response {
-        let now = self.parts.clock.now();
-        match self.parts.endpoint.handle_command(now, command) {
-            Ok(()) => Response::Done,
-            Err(refused) => Response::error(explain(&refused)),
-        }
-    }
-
-    /// The status, with the kernel's counters once they are here.
-    fn report(&mut self, reply: oneshot::Sender<Response>) {
-        let now = self.parts.clock.now();
-        let status = self.parts.endpoint.status(now);
-        let uptime = now.mono.saturating_since(self.started);
-        let mut report = Report::new(&status, self.parts.kernel_name, uptime);
-        let sad = self.ask_kernel(DumpKind::Sad);
-        tokio::spawn(async move {
-            if let Ok(Ok(Reply::Sad(entries))) = sad.await {
-                report.count(&status, &entries);
-            }
-            let _ = reply.send(Response::Status { report: Box::new(report) });
-        });
-    }
-
-    fn dump(&mut self, what: DumpWhat, form: DumpForm, keys: bool, reply: oneshot::Sender<Response>) {
-        let sad = (what != DumpWhat::Spd).then(|| self.ask_kernel(DumpKind::Sad));
-        let spd = (what != DumpWhat::Sad).then(|| self.ask_kernel(DumpKind::Spd));
-        let options = dump::options(self.parts.clock.now().wall, keys);
-        tokio::spawn(async move {
-            let response = match dump::collect(sad, spd).await {
-                Ok((sad, spd)) => {
-                    Response::Text { text: dump::render(form, options, sad.as_deref(), spd.as_deref()) }
-                }
-                Err(why) => Response::error(why),
-            };
-            let _ = reply.send(response);
-        });
-    }
-
-    fn ask_kernel(&mut self, kind: DumpKind) -> dump::Waiting {
-        let now = self.parts.clock.now().mono;
-        let id = self.parts.kernel.submit_own(now, crate::sadb::Request::Dump(kind));
-        let (sender, receiver) = oneshot::channel();
-        self.dumps.insert(id, sender);
-        receiver
     }
 
     /// Takes everything that the core has to give.
@@ -290,20 +210,14 @@ impl Driver {
             while let Some(event) = parts.endpoint.poll_event() {
                 idle = false;
                 parts.logger.event(now.mono, &event);
+                if parts.events.is_heard() {
+                    EventReport::of(&event).into_iter().for_each(|told| parts.events.announce(told));
+                }
                 self.drained |= matches!(event, Event::Drained);
             }
             if idle {
                 return;
             }
         }
-    }
-}
-
-fn explain(refused: &Refused) -> String {
-    match refused {
-        Refused::NoSuchConnection(name) => format!("the configuration has no connection named {name}"),
-        Refused::NoSuchPeer(address) => format!("there is no SA with {address}"),
-        Refused::NoAddress(name) => format!("the peer of {name} has no address, so it has to call us"),
-        Refused::ShuttingDown => "the daemon is ending".to_owned(),
     }
 }

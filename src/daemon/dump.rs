@@ -2,7 +2,7 @@
 
 use tokio::sync::oneshot;
 
-use super::control::DumpForm;
+use super::control::{DumpForm, Look};
 use crate::kernel::dump::{ipsecctl, setkey};
 use crate::sadb::{KernelError, PolicyEntry, Reply, SadbEntry};
 use crate::time::UnixTime;
@@ -59,20 +59,32 @@ pub(super) fn render(
     }
 }
 
-/// Entries in setkey's form, with their keys, read at this moment.
-pub fn setkey(sad: Option<&[SadbEntry]>, spd: Option<&[PolicyEntry]>) -> String {
-    let now = i64::try_from(super::clock::since_epoch().as_secs()).unwrap_or(i64::MAX);
-    render(DumpForm::Setkey, options(UnixTime(now), true), sad, spd)
-}
-
 /// What a dump in setkey's form depends on besides the entries.
 pub(super) fn options(now: UnixTime, keys: bool) -> setkey::Options {
-    let at = jiff::Timestamp::from_second(now.0).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+    setkey::Options { redact_keys: !keys, ..options_for(now, Look::default()) }
+}
+
+/// The same for whoever has said how it is to look.
+pub fn options_for(now: UnixTime, look: Look) -> setkey::Options {
     setkey::Options {
-        flavour: setkey::Flavour::FreeBsd,
+        flavour: if look.tools { setkey::Flavour::IpsecTools } else { setkey::Flavour::FreeBsd },
         now,
-        utc_offset: jiff::tz::TimeZone::system().to_offset(at).seconds(),
+        utc_offset: utc_offset(u64::try_from(now.0).unwrap_or(0)),
         pid: std::process::id(),
-        redact_keys: !keys,
+        redact_keys: false,
+        dead: look.dead,
+        ports: look.ports,
     }
+}
+
+/// The same at this moment.
+pub fn options_now(look: Look) -> setkey::Options {
+    let now = i64::try_from(super::clock::since_epoch().as_secs()).unwrap_or(i64::MAX);
+    options_for(UnixTime(now), look)
+}
+
+/// Seconds by which local time is ahead of UTC at that time.
+pub(super) fn utc_offset(since_1970: u64) -> i32 {
+    let at = i64::try_from(since_1970).ok().and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
+    jiff::tz::TimeZone::system().to_offset(at.unwrap_or(jiff::Timestamp::UNIX_EPOCH)).seconds()
 }

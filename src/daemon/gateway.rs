@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 use super::clock::Clock;
-use super::control::Order;
+use super::control::{Announcer, Order};
 use super::crypto_pool::{CryptoPool, Deliver};
 use super::driver::{Driver, Input, Parts, Reload};
 use super::kernel_task::KernelTask;
@@ -57,6 +57,8 @@ pub struct Gateway {
     pub inbox: mpsc::Sender<Input>,
     /// Operators' requests.
     pub orders: mpsc::Sender<Order>,
+    /// What happens, for those who listen.
+    pub events: Announcer,
     /// What is to be run.
     pub driver: Driver,
 }
@@ -87,6 +89,7 @@ impl Gateway {
         };
         let outlet = setup.listener.outlet();
         setup.listener.start(&inbox, &setup.esp);
+        let events = Announcer::default();
         let driver = Driver::new(Parts {
             endpoint: Endpoint::new(config, setup.policy, setup.clock.now()),
             kernel_name: setup.kernel.capabilities().name,
@@ -98,8 +101,9 @@ impl Gateway {
             inputs,
             inbox: inbox.clone(),
             orders,
+            events: events.clone(),
             reload: setup.reload,
         });
-        Ok(Self { inbox, orders: order_sender, driver })
+        Ok(Self { inbox, orders: order_sender, events, driver })
     }
 }

@@ -7,6 +7,7 @@ use super::listener::Binding;
 use super::log::Dialect;
 use super::network::HostNetwork;
 use crate::conf::diagnostic::{has_errors, render};
+use crate::conf::racoon::AdminSocket;
 use crate::conf::{Diagnostic, Environment, Severity, SystemEnvironment, ipsecconf, racoon, setkey};
 use crate::ike::policy::Policy;
 
@@ -36,6 +37,8 @@ pub struct Loaded {
     pub policy: Arc<Policy>,
     /// Where to listen, if the files say so.
     pub listen: Vec<Binding>,
+    /// The control socket.
+    pub control: AdminSocket,
     /// What an operator should look at, a line each.
     pub warnings: Vec<String>,
     /// What will not work until an operator acts, a line each.
@@ -85,10 +88,11 @@ fn load_racoon(conf: &Path, setkey_file: Option<&Path>, env: &dyn Environment) -
     let (policy, mut more) = racoon::resolve(&config, commands.as_ref(), env);
     found.append(&mut more);
     let Some(policy) = policy else { return Err(render(&found)) };
-    let listen = racoon::globals(&config).listen;
-    let listen = listen.iter().map(|l| Binding { address: l.address, natt: l.natt }).collect();
+    let globals = racoon::globals(&config);
+    let listen = globals.listen.iter().map(|l| Binding { address: l.address, natt: l.natt }).collect();
+    let control = globals.admin_socket;
     let (warnings, faults) = (lines(&found, Severity::Warning), lines(&found, Severity::Fault));
-    Ok(Loaded { policy: Arc::new(policy), listen, warnings, faults })
+    Ok(Loaded { policy: Arc::new(policy), listen, control, warnings, faults })
 }
 
 fn load_open_bsd(conf: &Path, dir: &Path, env: &dyn Environment) -> Result<Loaded, String> {
@@ -96,7 +100,13 @@ fn load_open_bsd(conf: &Path, dir: &Path, env: &dyn Environment) -> Result<Loade
     let resolved = ipsecconf::resolve(&rules, Some(dir), env).map_err(|found| render(&found))?;
     let found = &resolved.warnings;
     let (warnings, faults) = (lines(found, Severity::Warning), lines(found, Severity::Fault));
-    Ok(Loaded { policy: Arc::new(resolved.policy), listen: Vec::new(), warnings, faults })
+    Ok(Loaded {
+        policy: Arc::new(resolved.policy),
+        listen: Vec::new(),
+        control: AdminSocket::Default,
+        warnings,
+        faults,
+    })
 }
 
 /// The first line of each finding of that severity, without the excerpt of the file. Weak algorithms are left out: the

@@ -19,6 +19,7 @@ pub mod log;
 pub mod network;
 pub mod operate;
 pub mod run;
+pub mod setkey;
 pub mod signal;
 pub mod status;
 mod weak;

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use super::abilities;
 use super::clock::Clock;
-use super::control::ControlServer;
+use super::control::{ControlServer, PlaceError, SocketPlace};
 use super::driver::{Input, Reload};
 use super::gateway::{Gateway, Setup};
 use super::journal::{Held, Journal, Place};
@@ -39,8 +39,10 @@ const LAST_ANSWERS: Duration = Duration::from_secs(1);
 pub struct Options {
     /// The files.
     pub front: Front,
-    /// The control socket.
-    pub control: PathBuf,
+    /// The control socket; `None` for the one that the files name.
+    pub control: Option<PathBuf>,
+    /// Where it is when they name none.
+    pub default_control: &'static str,
     /// Which kernel holds the SAs.
     pub kernel: KernelOptions,
     /// Addresses to listen on; none listens on those of the files, or on all.
@@ -64,6 +66,8 @@ pub enum Fatal {
     Kernel(String),
     /// The control socket cannot be made.
     Control(PathBuf, io::Error),
+    /// Nor can it be said whose it is to be.
+    ControlOwner(PlaceError),
     /// Something else of the system.
     System(io::Error),
 }
@@ -81,6 +85,7 @@ impl fmt::Display for Fatal {
                     path.display()
                 )
             }
+            Self::ControlOwner(error) => error.fmt(f),
             Self::System(error) => error.fmt(f),
         }
     }
@@ -149,8 +154,11 @@ async fn serve(options: &Options, logger: &Logger, hosting: Hosting) -> Result<(
             (kernel, None)
         }
     };
-    let control =
-        ControlServer::bind(&options.control).map_err(|e| Fatal::Control(options.control.clone(), e))?;
+    let place = control_place(options, &loaded)?;
+    let bound = place
+        .as_ref()
+        .map(|place| ControlServer::bind(place).map_err(|error| Fatal::Control(place.path.clone(), error)));
+    let control = bound.transpose()?;
     for (address, fd, natt) in listener.sockets() {
         logger.notice(&Notice::Listening { address, fd, natt });
     }
@@ -158,7 +166,9 @@ async fn serve(options: &Options, logger: &Logger, hosting: Hosting) -> Result<(
         listener.prepare_for_kernel(logger);
     }
     let kernel_task = if kernel.is_system {
-        keep_track(kernel.kernel, (options, &loaded.policy), clock, logger).await
+        let path = place.as_ref().map_or_else(|| Path::new(options.default_control), |place| &place.path);
+        let journal = kernel_choice::journal_path(path);
+        keep_track(kernel.kernel, (&journal, &loaded.policy), clock, logger).await
     } else {
         KernelTask::new(kernel.kernel, None)
     };
@@ -180,8 +190,15 @@ async fn serve(options: &Options, logger: &Logger, hosting: Hosting) -> Result<(
     if let Some(signals) = signals {
         tokio::spawn(forward(signals, gateway.inbox));
     }
-    let serving = tokio::spawn(control.serve(gateway.orders));
-    gateway.driver.run().await;
+    let Gateway { orders, events, driver, .. } = gateway;
+    let serving = tokio::spawn(async move {
+        match control {
+            Some(control) => control.serve(orders, events).await,
+            // Nobody asks.
+            None => orders.closed().await,
+        }
+    });
+    driver.run().await;
     // With the driver's end of the channel gone the server ends too, and takes its socket away.
     let _ = tokio::time::timeout(LAST_ANSWERS, serving).await;
     logger.notice(&Notice::Stopped);
@@ -192,12 +209,11 @@ async fn serve(options: &Options, logger: &Logger, hosting: Hosting) -> Result<(
 /// policies that were there before us stay.
 async fn keep_track(
     kernel: Box<dyn Kernel>,
-    (options, policy): (&Options, &Policy),
+    (path, policy): (&Path, &Policy),
     clock: Clock,
     logger: &Logger,
 ) -> KernelTask {
-    let path = kernel_choice::journal_path(&options.control);
-    let (journal, left) = match Journal::open(&path) {
+    let (journal, left) = match Journal::open(path) {
         Ok((journal, left)) => (Some(journal), left),
         Err(error) => {
             let line = format!(
@@ -275,6 +291,14 @@ fn load(front: &Front, logger: &Logger, peer_port: Option<u16>) -> Result<Loaded
         logger.line(Level::Warning, line.as_str());
     }
     Ok(loaded)
+}
+
+/// Where the control socket is to be: as told on the command line, else as told in the files.
+fn control_place(options: &Options, loaded: &Loaded) -> Result<Option<SocketPlace>, Fatal> {
+    match &options.control {
+        Some(path) => Ok(Some(SocketPlace::private(path))),
+        None => SocketPlace::of(&loaded.control, options.default_control).map_err(Fatal::ControlOwner),
+    }
 }
 
 /// Where to listen: as told on the command line, else as told in the files, else on every address.

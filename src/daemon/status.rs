@@ -7,8 +7,11 @@ use serde::{Deserialize, Serialize};
 
 use super::log::identity_text;
 use crate::ike::event::Role;
-use crate::ike::status::{Phase1Status, Phase2Status, Status};
+use crate::ike::policy::Phase1Exchange;
+use crate::ike::status::{Phase1Status, Phase2Status, Status, TimerStatus};
 use crate::sadb::{SaId, SadbEntry};
+use crate::time::{Instant, Now, UnixTime};
+use crate::wire::header::Header;
 
 /// Everything at once.
 #[derive(Clone, PartialEq, Serialize, Deserialize, Debug, Default)]
@@ -29,6 +32,9 @@ pub struct Report {
     pub half_open: usize,
     /// Counters since the start.
     pub counters: std::collections::BTreeMap<String, u64>,
+    /// What is going to happen by itself, where it was asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub timers: Vec<TimerReport>,
 }
 
 /// One phase 1.
@@ -44,8 +50,16 @@ pub struct Phase1Report {
     pub cookies: String,
     /// `initiator` or `responder`.
     pub role: String,
+    /// The exchange: `Identity Protection`, which is main mode, or `Aggressive`.
+    pub exchange: String,
+    /// The version of ISAKMP, `1.0`.
+    pub version: String,
     /// `Established`, or the state of the exchange.
     pub state: String,
+    /// racoon's number for it.
+    pub state_number: u8,
+    /// Whether a newer ISAKMP SA takes its place.
+    pub replaced: bool,
     /// The algorithms.
     pub algorithms: Option<String>,
     /// The peer's proved identity.
@@ -54,6 +68,8 @@ pub struct Phase1Report {
     pub age_s: u64,
     /// Seconds since it was established.
     pub established_s: Option<u64>,
+    /// When it was established, in seconds since 1970 UTC.
+    pub created: Option<i64>,
     /// Its lifetime in seconds.
     pub lifetime_s: Option<u64>,
     /// Whether we are behind a NAT.
@@ -71,8 +87,12 @@ pub struct Phase2Report {
     pub name: String,
     /// Our address.
     pub local: String,
-    /// The peer's.
+    /// The port that its messages leave from.
+    pub local_port: u16,
+    /// The peer's address.
     pub remote: String,
+    /// And its port.
+    pub remote_port: u16,
     /// The traffic on our side.
     pub local_traffic: String,
     /// The traffic on the peer's side.
@@ -127,7 +147,7 @@ pub struct FailureReport {
 
 impl Report {
     /// The report of that status.
-    pub fn new(status: &Status, kernel: &str, uptime: Duration) -> Self {
+    pub fn new(status: &Status, kernel: &str, uptime: Duration, wall: UnixTime) -> Self {
         let failures = status.failures.iter().map(|f| FailureReport {
             name: f.name.clone(),
             remote: f.remote.to_string(),
@@ -138,11 +158,12 @@ impl Report {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             kernel: kernel.to_owned(),
             uptime_s: uptime.as_secs(),
-            phase1: status.phase1.iter().map(Phase1Report::new).collect(),
+            phase1: status.phase1.iter().map(|s| Phase1Report::new(s, wall)).collect(),
             phase2: status.phase2.iter().map(Phase2Report::new).collect(),
             failures: failures.collect(),
             half_open: status.half_open,
             counters: status.counters.iter().map(|(name, n)| ((*name).to_owned(), *n)).collect(),
+            timers: Vec::new(),
         }
     }
 }
@@ -167,18 +188,24 @@ impl Report {
 }
 
 impl Phase1Report {
-    fn new(s: &Phase1Status) -> Self {
+    fn new(s: &Phase1Status, wall: UnixTime) -> Self {
+        let version = Header::VERSION;
         Self {
             name: s.name.clone(),
             local: s.addresses.local.to_string(),
             remote: s.addresses.remote.to_string(),
             cookies: s.cookies.to_string(),
             role: role(s.role),
+            exchange: exchange_name(s.exchange).to_owned(),
+            version: format!("{}.{}", version >> 4, version & 0xf),
             state: s.state.to_owned(),
+            state_number: phase1_number(s),
+            replaced: s.replaced,
             algorithms: s.chosen.clone(),
             peer_id: s.peer_id.as_ref().map(identity_text),
             age_s: s.age.as_secs(),
             established_s: s.established.map(|d| d.as_secs()),
+            created: s.established.map(|d| wall.0.saturating_sub_unsigned(d.as_secs())),
             lifetime_s: s.lifetime.map(|d| d.as_secs()),
             nat_local: s.nat.0,
             nat_remote: s.nat.1,
@@ -192,7 +219,9 @@ impl Phase2Report {
         Self {
             name: s.name.clone(),
             local: s.addresses.local.ip().to_string(),
+            local_port: s.addresses.local.port(),
             remote: s.addresses.remote.ip().to_string(),
+            remote_port: s.addresses.remote.port(),
             local_traffic: s.selector.local.to_string(),
             remote_traffic: s.selector.remote.to_string(),
             role: role(s.role),
@@ -205,6 +234,60 @@ impl Phase2Report {
             lifetime_octets: s.lifetime.octets.map(Into::into),
             traffic: None,
         }
+    }
+}
+
+/// One deadline.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, Debug)]
+pub struct TimerReport {
+    /// Counts deadlines since the start.
+    pub index: u64,
+    /// What happens then.
+    pub what: String,
+    /// How long it was when it was set, in seconds.
+    pub tick_s: u64,
+    /// When it is, in seconds since the daemon's start.
+    pub at_s: u64,
+    /// In how many seconds from now that is.
+    pub left_s: u64,
+    /// When it was set, in seconds since 1970 UTC.
+    pub created: i64,
+}
+
+impl TimerReport {
+    /// The report of a deadline of a daemon that was started then.
+    pub fn new(timer: &TimerStatus, started: Instant, now: Now) -> Self {
+        Self {
+            index: timer.serial,
+            what: timer.what.to_owned(),
+            tick_s: timer.delay.as_secs(),
+            at_s: timer.at.saturating_since(started).as_secs(),
+            left_s: timer.at.saturating_since(now.mono).as_secs(),
+            created: timer.created.0,
+        }
+    }
+}
+
+/// racoon's number for the state of a phase 1: how many messages were received and sent, 9 for established, 10 for one
+/// that has a successor.
+fn phase1_number(s: &Phase1Status) -> u8 {
+    match (s.role, s.state) {
+        (_, "Established") if s.replaced => 10,
+        (_, "Established") => 9,
+        (role, state) if s.exchange == Phase1Exchange::Aggressive => match (role, state) {
+            (Role::Initiator, "AwaitPublic") => 1,
+            (Role::Initiator, "ExpectReply") | (Role::Responder, "ExpectAuth") => 3,
+            (Role::Initiator, _) | (Role::Responder, "AwaitVerify") => 4,
+            (Role::Responder, _) => 2,
+        },
+        (Role::Initiator, "ExpectSa") => 3,
+        (Role::Initiator, "AwaitPublic") | (Role::Responder, "AwaitPublic" | "AwaitShared") => 4,
+        (_, "ExpectKe") | (Role::Responder, "ExpectAuth") => 5,
+        (Role::Initiator, "AwaitShared" | "AwaitSignature") | (Role::Responder, _) => 6,
+        (Role::Initiator, "ExpectAuth") => 7,
+        (Role::Initiator, "AwaitVerify") => 8,
+        // Begun.
+        _ => 1,
     }
 }
 
@@ -237,6 +320,12 @@ impl fmt::Display for Report {
         let counters: Vec<String> = counters.map(|(name, n)| format!("{name} {n}")).collect();
         if !counters.is_empty() {
             writeln!(f, "\nCounters: {}", counters.join(", "))?;
+        }
+        if !self.timers.is_empty() {
+            writeln!(f, "\nTimers:")?;
+        }
+        for TimerReport { what, left_s, .. } in &self.timers {
+            writeln!(f, "  {what} in {}", span(*left_s))?;
         }
         Ok(())
     }
@@ -302,24 +391,13 @@ fn span(seconds: u64) -> String {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_are_readable() {
-        assert_eq!([0, 59, 61, 3600, 90_000].map(span), ["0s", "59s", "1m01s", "1h00m", "1d01h"]);
-    }
-
-    #[test]
-    fn an_idle_daemon_says_so() {
-        let report = Report { version: "0".to_owned(), kernel: "userspace".to_owned(), ..Report::default() };
-        let text = report.to_string();
-        assert_eq!(
-            text,
-            "coati 0, up 0s, userspace kernel\n\nPhase 1 (ISAKMP SAs): none\n\nPhase 2 (IPsec SAs): none\n"
-        );
-        let json = serde_json::to_string(&report).expect("serializable");
-        assert_eq!(serde_json::from_str::<Report>(&json).expect("the same"), report);
+/// The exchange's name, as RFC 2408 has it.
+const fn exchange_name(exchange: Phase1Exchange) -> &'static str {
+    match exchange {
+        Phase1Exchange::Main => "Identity Protection",
+        Phase1Exchange::Aggressive => "Aggressive",
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -36,6 +36,8 @@ pub(super) enum RequestOwner {
     Pair(PairId),
     /// Nobody waits for the policy for these packets to be installed, but if that fails it is told.
     Policy(Selector, Direction),
+    /// A policy for this traffic that a peer was granted.
+    Granted(Selector),
     /// Nobody waits, and nothing is wrong if what was to be deleted is gone already.
     Cleanup,
 }

@@ -1,10 +1,13 @@
 //! The endpoint: demultiplexing, queues, `handle_*` and `poll_*`. The only public type that mutates.
 
+mod agree;
 mod commands;
 mod connections;
 mod datagrams;
+mod grants;
 mod informational;
 mod kernel;
+mod operator;
 mod pairs;
 mod quick;
 mod sas;
@@ -19,19 +22,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use connections::Pending;
+use grants::Granted;
 use snapshot::{Failure, Told};
 
 use super::context::{Context, JobOwner, Output};
+use super::error::Why;
 use super::event::{Event, Phase1Id};
 use super::phase1::{HalfOpenTable, Phase1};
 use super::phase2::{Pair, PairId, Quick, QuickId};
-use super::policy::{Connection, Policy};
+use super::policy::{Connection, Login, Policy};
 use super::timer::Timer;
 use crate::crypto::CryptoProvider;
 use crate::crypto::job::{CryptoJob, CryptoResult};
 use crate::crypto::random::Random;
 use crate::crypto::secret::Secret;
-use crate::sadb::{KernelNotice, Request, RequestId, SaId};
+use crate::sadb::{Direction, KernelNotice, Protocol, Request, RequestId, SaId, Selector};
 use crate::time::{Instant, Now};
 use crate::wire::header::{CookiePair, MessageId};
 
@@ -66,14 +71,44 @@ pub enum Command {
     Disconnect(String),
     /// Delete everything shared with a peer.
     DeletePeer(IpAddr),
+    /// Negotiate an ISAKMP SA, also where nothing needs it yet.
+    Call(Call),
+    /// Negotiate SAs for this traffic, which a connection must be for.
+    ConnectTraffic(Protocol, Selector),
+    /// Delete the SAs for exactly this traffic.
+    DeleteTraffic(Protocol, Selector),
+    /// Delete the ISAKMP SAs, and the IPsec SAs, between two addresses.
+    DeleteBetween {
+        /// Ours; `None` for any.
+        local: Option<IpAddr>,
+        /// The peer's.
+        remote: IpAddr,
+    },
+    /// Delete all ISAKMP SAs.
+    FlushPhase1,
+    /// Delete all IPsec SAs of ours, or those of one protocol.
+    FlushPhase2(Option<Protocol>),
     /// Replace the policy; tunnels whose part of it is unchanged are not touched.
     Reload(Arc<Policy>),
     /// Send Deletes for everything and remove our SAs and policies from the kernel; ends with [`Event::Drained`].
     Shutdown,
 }
 
+/// Whom to call.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// From where, unless the configuration says it.
+    pub local: IpAddr,
+    /// The peer's address.
+    pub remote: IpAddr,
+    /// Its name in the configuration, where several may be meant.
+    pub peer: Option<String>,
+    /// Who we say we are when the gateway asks, instead of the configured user.
+    pub login: Option<Login>,
+}
+
 /// Why a command is refused.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub enum Refused {
     /// No connection of that name.
     NoSuchConnection(String),
@@ -81,6 +116,16 @@ pub enum Refused {
     NoSuchPeer(IpAddr),
     /// The connection's peer or our address towards it is unknown, so that nobody can be called.
     NoAddress(String),
+    /// No connection is for this traffic, or there are no SAs for it.
+    NoSuchTraffic(Selector),
+    /// The configuration has nobody at this address.
+    NoPeer(IpAddr),
+    /// It is up.
+    AlreadyUp(String),
+    /// The peer has proved who it is without a certificate.
+    NoCertificate(IpAddr),
+    /// It cannot be begun.
+    Impossible(Why),
     /// The endpoint is shutting down.
     ShuttingDown,
 }
@@ -91,6 +136,11 @@ impl fmt::Display for Refused {
             Self::NoSuchConnection(name) => write!(f, "no connection is called {name}"),
             Self::NoSuchPeer(address) => write!(f, "nothing is shared with {address}"),
             Self::NoAddress(name) => write!(f, "connection {name} has no address to call"),
+            Self::NoSuchTraffic(selector) => write!(f, "nothing is for the traffic {selector}"),
+            Self::NoPeer(address) => write!(f, "no configuration is for {address}"),
+            Self::AlreadyUp(name) => write!(f, "{name} is up already"),
+            Self::NoCertificate(address) => write!(f, "{address} has proved itself without a certificate"),
+            Self::Impossible(why) => why.fmt(f),
             Self::ShuttingDown => f.write_str("the daemon is shutting down"),
         }
     }
@@ -159,6 +209,10 @@ pub struct Endpoint {
     /// Traffic that policies of the kernel want protected, which an operator has loaded. Those of the configuration are
     /// looked at first.
     kernel_connections: Vec<Arc<Connection>>,
+    /// What policies of the kernel that are not ours are for, whatever they do.
+    kernel_places: BTreeSet<(Selector, Direction)>,
+    /// Policies that peers have asked for. Every pair and quick mode for such traffic is of its grantee.
+    granted: BTreeMap<Selector, Granted>,
     /// Peers that have been told INITIAL-CONTACT.
     contacted: BTreeSet<IpAddr>,
     /// When the last phase 1 with a peer was begun by us.
@@ -232,6 +286,8 @@ impl Endpoint {
             by_sa: HashMap::new(),
             pending: Vec::new(),
             kernel_connections: Vec::new(),
+            kernel_places: BTreeSet::new(),
+            granted: BTreeMap::new(),
             contacted: BTreeSet::new(),
             last_begun: BTreeMap::new(),
             complaints: BTreeMap::new(),
@@ -242,6 +298,7 @@ impl Endpoint {
             draining: false,
             drained: false,
         };
+        endpoint.core.out.timers.begin(now);
         endpoint.install_flows();
         endpoint.core.out.timers.set(Timer::CheckConnections, now.mono);
         endpoint
@@ -249,6 +306,7 @@ impl Endpoint {
 
     /// The result of a job; a state that is gone ignores it.
     pub fn handle_crypto(&mut self, now: Now, id: JobId, result: CryptoResult) {
+        self.core.out.timers.begin(now);
         match self.core.out.job_owners.remove(&id) {
             Some(JobOwner::Phase1(id)) => self.phase1_crypto(now, id, result),
             Some(JobOwner::Quick(id)) => self.quick_crypto(now, id, result),
@@ -290,6 +348,7 @@ impl Endpoint {
             && self.quick.is_empty()
             && self.pairs.is_empty()
             && self.pending.is_empty()
+            && self.granted.is_empty()
             && self.by_cookies.is_empty()
             && self.by_remote.is_empty()
             && self.quick_by_id.is_empty()

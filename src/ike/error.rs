@@ -158,6 +158,21 @@ pub enum Why {
         /// The configured traffic that is nearest.
         nearest: Option<Box<(Selector, SourceRef)>>,
     },
+    /// What the peer asks for would be a policy in the place of one that is configured or loaded.
+    PolicyOccupied(Selector),
+    /// What the peer asks for has been granted another one, in whole or in part.
+    TrafficOfAnother {
+        /// What it asks for, seen from us.
+        selector: Selector,
+        /// Who has it.
+        peer: std::net::IpAddr,
+    },
+    /// The peer asks for transport mode, but not between its address and ours.
+    TransportForOthers(Selector),
+    /// So many policies are granted that there are no more.
+    TooManyPolicies,
+    /// The rule for this traffic is only for users of that group.
+    NotInGroup(String),
     /// The identities that came back are not those sent.
     IdentitiesChanged,
     /// No phase 2 policy is for this traffic.
@@ -224,6 +239,11 @@ impl Why {
             | Self::IdentityRefused { .. }
             | Self::NoConnection { .. }
             | Self::NoPhase2Policy(_)
+            | Self::PolicyOccupied(_)
+            | Self::TrafficOfAnother { .. }
+            | Self::TransportForOthers(_)
+            | Self::TooManyPolicies
+            | Self::NotInGroup(_)
             | Self::IdentitiesChanged => NotifyMessageType::INVALID_ID_INFORMATION,
             Self::NoProposalChosen
             | Self::AnswerNotOffered
@@ -336,6 +356,25 @@ impl fmt::Display for Why {
                     "the peer asks for {selector} (ours, then its own); the nearest that is configured is "
                 )?;
                 write!(f, "{near} ({at})")
+            }
+            Self::PolicyOccupied(selector) => write!(
+                f,
+                "the peer asks for {selector} (ours, then its own), and a policy for that is configured or loaded that is not for it"
+            ),
+            Self::TrafficOfAnother { selector, peer } => write!(
+                f,
+                "the peer asks for {selector} (ours, then its own), of which {peer} has been granted the whole or a part"
+            ),
+            Self::TransportForOthers(selector) => write!(
+                f,
+                "the peer asks for {selector} (ours, then its own) in transport mode, which is for its address and ours alone (`support_proxy` takes others)"
+            ),
+            Self::TooManyPolicies => f.write_str("no more policies are generated for this peer"),
+            Self::NotInGroup(group) => {
+                write!(
+                    f,
+                    "only users of the group \"{group}\" may have this, and the peer has not logged in as one"
+                )
             }
             Self::IdentitiesChanged => {
                 f.write_str("the peer answered with other phase 2 identities than were sent")

@@ -232,6 +232,19 @@ pub enum Phase2Event {
         /// Seconds.
         seconds: u32,
     },
+    /// The peer wants a longer lifetime than ours, which is used and told it (racoon's `claim`).
+    OwnLifetime {
+        /// Ours in seconds.
+        ours: u32,
+        /// The peer's.
+        theirs: u32,
+    },
+    /// No policy covers what the peer asks for; one is to be made for it.
+    PolicyWanted,
+    /// The policy that was made for the peer serves another quick mode.
+    PolicyUpdated,
+    /// A policy that was made for the peer has gone, with the last pair under it.
+    PolicyDeleted,
     /// Both SAs are in the kernel.
     Established(Box<SaPair>),
     /// The quick mode has ended without SAs.

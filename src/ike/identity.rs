@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::error::Why;
-use super::policy::{Identity, IdentityMatch};
+use super::policy::{Identity, IdentityMatch, TrafficName};
 use crate::crypto::x509::{CertificateIdentity, name};
 use crate::sadb::{Prefix, Selector};
 use crate::wire::payload::Identification;
@@ -108,10 +108,10 @@ pub(super) fn refusal(identity: &Identity, expected: &[IdentityMatch]) -> Why {
     Why::IdentityRefused { got: identity.to_string(), expected }
 }
 
-/// One half of a selector as a phase 2 ID payload.
-pub(super) fn traffic_to_payload(prefix: Prefix, protocol: u8, port: u16) -> Identification {
+/// One half of a selector as a phase 2 ID payload; a host as an address, or `as_subnet`.
+pub(super) fn traffic_to_payload(prefix: Prefix, protocol: u8, port: u16, as_subnet: bool) -> Identification {
     let id = Identification::address(prefix.address());
-    if prefix.is_host() {
+    if prefix.is_host() && !as_subnet {
         return Identification { protocol, port, ..id };
     }
     let id_type =
@@ -129,11 +129,24 @@ pub(super) fn traffic_from_payload(id: &Identification) -> Result<(Prefix, u8, u
             prefix_from_mask(address, mask).ok_or_else(bad)?
         }
         (IdType::IPV4_ADDR_RANGE | IdType::IPV6_ADDR_RANGE, (low, Some(high))) => {
-            prefix_from_range(low, high).ok_or_else(bad)?
+            Prefix::from_range(low, high).ok_or_else(bad)?
         }
         _ => return Err(bad()),
     };
     Ok((prefix, id.protocol, id.port))
+}
+
+/// The name in a phase 2 ID payload that is no network.
+pub(super) fn traffic_name(id: &Identification) -> Option<TrafficName> {
+    match (id.id_type, id.addresses()) {
+        (IdType::IPV4_ADDR_RANGE | IdType::IPV6_ADDR_RANGE, Some((low, Some(high)))) => {
+            Some(TrafficName::Range(low, high))
+        }
+        (IdType::FQDN | IdType::USER_FQDN | IdType::DER_ASN1_DN | IdType::KEY_ID, None) => {
+            Identity::from_payload(id).ok().map(TrafficName::Identity)
+        }
+        _ => None,
+    }
 }
 
 /// The selector that the two ID payloads of a quick mode name; `ours` is the one that stands for us.
@@ -162,14 +175,6 @@ fn prefix_from_mask(address: std::net::IpAddr, mask: std::net::IpAddr) -> Option
     Prefix::new(address, u8::try_from(len).ok()?)
 }
 
-fn prefix_from_range(low: std::net::IpAddr, high: std::net::IpAddr) -> Option<Prefix> {
-    let width: u32 = if low.is_ipv4() { 32 } else { 128 };
-    let differing = (to_bits(low) ^ to_bits(high)).leading_zeros().min(width);
-    let prefix = Prefix::new(low, u8::try_from(differing).ok()?)?;
-    let last = to_bits(low) | !to_bits(prefix.mask()) & if width == 32 { u128::MAX << 96 } else { u128::MAX };
-    (prefix.address() == low && to_bits(high) == last).then_some(prefix)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -188,11 +193,20 @@ mod tests {
     #[test]
     fn subnets_round_trip() {
         let prefix = Prefix::new([192, 168, 1, 0].into(), 24).expect("a prefix");
-        let payload = traffic_to_payload(prefix, 6, 80);
+        let payload = traffic_to_payload(prefix, 6, 80, false);
         assert_eq!(payload.data, [192, 168, 1, 0, 255, 255, 255, 0]);
         assert_eq!(traffic_from_payload(&payload), Ok((prefix, 6, 80)));
         let prefix = Prefix::new("2001:db8::".parse().expect("an address"), 32).expect("a prefix");
-        assert_eq!(traffic_from_payload(&traffic_to_payload(prefix, 0, 0)), Ok((prefix, 0, 0)));
+        assert_eq!(traffic_from_payload(&traffic_to_payload(prefix, 0, 0, false)), Ok((prefix, 0, 0)));
+    }
+
+    #[test]
+    fn a_host_is_an_address_or_a_network_of_one() {
+        let host = Prefix::host([10, 0, 0, 1].into());
+        let types = [false, true].map(|as_subnet| traffic_to_payload(host, 0, 0, as_subnet).id_type);
+        assert_eq!(types, [IdType::IPV4_ADDR, IdType::IPV4_ADDR_SUBNET]);
+        let subnet = traffic_to_payload(host, 0, 0, true);
+        assert_eq!(traffic_from_payload(&subnet), Ok((host, 0, 0)));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Phase 2: quick mode in both roles (RFC 2409 section 5.5) and the pairs of IPsec SAs it makes.
 
+mod caller;
 mod message;
 mod pair;
 mod quick_initiator;
@@ -8,6 +9,7 @@ mod quick_responder;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+pub(super) use caller::Caller;
 pub(super) use pair::{Pair, PairStage};
 pub(super) use quick_responder::{Opened, Request as PeerRequest};
 
@@ -17,13 +19,13 @@ use super::error::{Reject, Why};
 use super::event::{Event, Phase1Ref, Phase2Event, Phase2Ref, Role};
 use super::exchange::{Exchange, Received};
 use super::phase1::Keys;
-use super::policy::{Connection, Identity, Padding, Phase2Policy};
+use super::policy::{Connection, Padding, Phase2Policy};
 use super::proposal::phase2::Encapsulation;
 use super::timer::Timer;
 use crate::crypto::job::{CryptoJob, CryptoResult};
 use crate::sadb::{
-    AcquireId, AddressPair, Endpoints, KernelError, Protocol, Reply, Request, SaId, SaPair, Selector, Spi,
-    UdpEncapsulation,
+    AcquireId, AddressPair, Endpoints, KernelError, Mode, Protocol, Reply, Request, SaId, SaPair, Selector,
+    Spi, UdpEncapsulation,
 };
 use crate::time::Instant;
 use crate::wire::header::{Flags, Header, MessageId};
@@ -42,7 +44,7 @@ pub(super) struct PairId(pub(super) u64);
 pub(super) struct Common {
     pub(super) id: QuickId,
     pub(super) phase1: Phase1Ref,
-    pub(super) peer_id: Identity,
+    pub(super) caller: Caller,
     pub(super) keys: Arc<Keys>,
     pub(super) route: (AddressPair, bool),
     pub(super) message_id: MessageId,
@@ -88,10 +90,31 @@ impl Common {
         self.phase1.policy.padding
     }
 
-    /// The outer addresses.
-    fn endpoints(&self) -> Endpoints {
+    /// Takes what a connection says.
+    pub(super) fn serve(&mut self, connection: Arc<Connection>, selector: Selector) {
+        self.selector = selector;
+        self.encapsulation.protocol = connection.protocol;
+        self.encapsulation.mode = connection.mode;
+        self.reqid = connection.reqid;
+        self.connection = Some(connection);
+    }
+
+    /// The two addresses of the conversation.
+    pub(super) fn hosts(&self) -> Endpoints {
         let AddressPair { local, remote } = self.route.0;
         Endpoints { local: local.ip(), remote: remote.ip() }
+    }
+
+    /// The outer addresses: those of the conversation, unless the peer speaks for others (`support_proxy`).
+    pub(super) fn endpoints(&self) -> Endpoints {
+        let Selector { local, remote, .. } = self.selector;
+        let is_proxy = self.phase1.policy.grants.support_proxy
+            && self.encapsulation.mode == Mode::Transport
+            && !self.encapsulation.udp;
+        if is_proxy && local.is_host() && remote.is_host() {
+            return Endpoints { local: local.address(), remote: remote.address() };
+        }
+        self.hosts()
     }
 
     fn udp(&self) -> Option<UdpEncapsulation> {
@@ -278,7 +301,6 @@ impl Quick {
 
     /// Begins quick mode as responder, with what message 1 asks for.
     pub(super) fn respond(common: Common, request: PeerRequest, ctx: &mut Context<'_>) -> Self {
-        common.event(ctx, Phase2Event::Started);
         common.event(ctx, Phase2Event::Chosen(request.selection.algorithms.chosen()));
         let state = quick_responder::begin(&common, request, ctx);
         ctx.out.timers.set(Timer::QuickGiveUp(common.id), ctx.now.mono + ctx.timers.phase2_max);

@@ -4,9 +4,11 @@
 mod bounds;
 mod pins;
 mod psk;
+mod reload;
 mod remote_access;
 mod responder;
 mod source;
+mod traffic;
 mod upkeep;
 
 use std::net::IpAddr;
@@ -21,6 +23,7 @@ pub use remote_access::{
 };
 pub use responder::{GeneratePolicy, Grants, Hooks, Phase1Exchange};
 pub use source::{SourceRef, Sourced};
+pub use traffic::{Asked, Scope, TrafficMatch, TrafficName};
 pub use upkeep::{Rekey, Upkeep};
 
 use crate::crypto::alg::{CipherAlgorithm, Group, HashAlgorithm};
@@ -233,22 +236,6 @@ pub struct Phase1Transform {
     pub kilobytes: Option<Sourced<Bounds>>,
 }
 
-/// One half of a traffic rule.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum TrafficMatch {
-    /// Whatever the policy or the peer says (`anonymous`).
-    Any,
-    /// Exactly this.
-    Exact {
-        /// The addresses.
-        prefix: Prefix,
-        /// Upper-layer protocol, 0 for any.
-        protocol: u8,
-        /// Port, 0 for any.
-        port: u16,
-    },
-}
-
 /// How quick modes for some traffic are negotiated (`sainfo`; the quick half of an `ike` rule).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Phase2Policy {
@@ -262,6 +249,8 @@ pub struct Phase2Policy {
     pub remote: TrafficMatch,
     /// Only with this peer ([`Phase1Policy::name`]).
     pub phase1: Option<String>,
+    /// Only for these, beyond the traffic.
+    pub scope: Scope,
     /// What we offer, in this order, and accept; of them those of the protocol that the traffic's policy wants.
     pub transforms: Vec<Phase2Transform>,
     /// Perfect forward secrecy.
@@ -351,11 +340,29 @@ impl Policy {
         self.phase1.iter().filter(move |p| p.remote == own)
     }
 
-    /// The phase 2 policy for `selector` with the peer `phase1`: the one that names most of it.
-    pub fn phase2_for(&self, selector: &Selector, phase1: &str) -> Option<&Arc<Phase2Policy>> {
+    /// Those of the [`candidates`](Self::candidates) under which there is a rule for this traffic, whoever the peer turns
+    /// out to be (racoon's `remoteid` names its `ph1id`); all of them where there is none.
+    pub(super) fn serving(&self, address: IpAddr, selector: &Selector) -> Vec<Arc<Phase1Policy>> {
+        let serves = |phase1: &&Arc<Phase1Policy>| {
+            let asked = Asked {
+                selector,
+                names: (None, None),
+                phase1,
+                peer_id: None,
+                client: address,
+                generates: false,
+            };
+            self.phase2_for(&asked).is_some()
+        };
+        let serving: Vec<_> = self.candidates(address).filter(serves).map(Arc::clone).collect();
+        if serving.is_empty() { self.candidates(address).map(Arc::clone).collect() } else { serving }
+    }
+
+    /// The phase 2 policy for what is asked: the one that says most of it.
+    pub fn phase2_for(&self, asked: &Asked<'_>) -> Option<&Arc<Phase2Policy>> {
         self.phase2
             .iter()
-            .filter_map(|p| Some((p.specificity(selector, phase1)?, p)))
+            .filter_map(|p| Some((p.rank(asked)?, p)))
             .reduce(|best, next| if next.0 > best.0 { next } else { best })
             .map(|(_, policy)| policy)
     }
@@ -371,6 +378,7 @@ impl Phase2Policy {
             local: TrafficMatch::Any,
             remote: TrafficMatch::Any,
             phase1: None,
+            scope: Scope::default(),
             transforms: Vec::new(),
             pfs: Sourced::new(PfsRule::Exactly(None), at.clone()),
             seconds: Sourced::new(Bounds::exact(0), at),
@@ -381,28 +389,5 @@ impl Phase2Policy {
     /// The transforms of one protocol, in their order.
     pub fn transforms_of(&self, protocol: Protocol) -> impl Iterator<Item = &Phase2Transform> {
         self.transforms.iter().filter(move |t| t.protocol == protocol)
-    }
-
-    /// How many of peer, local and remote are named, or `None` when one of them differs.
-    fn specificity(&self, selector: &Selector, phase1: &str) -> Option<u8> {
-        let peer = match &self.phase1 {
-            None => 0,
-            Some(name) if name == phase1 => 1,
-            Some(_) => return None,
-        };
-        let local = self.local.fit(selector.local, selector.protocol, selector.local_port)?;
-        let remote = self.remote.fit(selector.remote, selector.protocol, selector.remote_port)?;
-        Some(peer + 2 * (local + remote))
-    }
-}
-
-impl TrafficMatch {
-    fn fit(&self, prefix: Prefix, protocol: u8, port: u16) -> Option<u8> {
-        match *self {
-            Self::Any => Some(0),
-            Self::Exact { prefix: p, protocol: q, port: r } => {
-                (p == prefix && q == protocol && r == port).then_some(1)
-            }
-        }
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::event::Role;
 use super::policy::{Identity, Phase1Exchange};
 use crate::sadb::{AddressPair, Lifetime, SaId, Selector};
+use crate::time::{Instant, UnixTime};
 use crate::wire::header::{CookiePair, MessageId};
 
 /// The whole endpoint.
@@ -38,6 +39,8 @@ pub struct Phase1Status {
     pub exchange: Phase1Exchange,
     /// The name of its state; `Established` when it is one.
     pub state: &'static str,
+    /// Whether a newer one takes its place.
+    pub replaced: bool,
     /// Algorithms in words, once chosen.
     pub chosen: Option<String>,
     /// The peer's identity, once proved.
@@ -90,4 +93,19 @@ pub struct FailureStatus {
     pub age: Duration,
     /// The reason, as logged.
     pub reason: String,
+}
+
+/// One deadline.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct TimerStatus {
+    /// Counts deadlines since the start.
+    pub serial: u64,
+    /// What happens then.
+    pub what: &'static str,
+    /// How long it was when it was set.
+    pub delay: Duration,
+    /// When it is.
+    pub at: Instant,
+    /// When it was set.
+    pub created: UnixTime,
 }

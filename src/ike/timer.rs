@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::event::Phase1Id;
 use super::phase2::{PairId, QuickId};
-use crate::time::Instant;
+use super::status::TimerStatus;
+use crate::time::{Instant, Now};
 
 /// What happens when a deadline passes.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -68,29 +69,55 @@ impl Timer {
 #[derive(Debug, Default)]
 pub(super) struct TimerTable {
     by_time: BTreeSet<(Instant, Timer)>,
-    by_name: BTreeMap<Timer, Instant>,
+    by_name: BTreeMap<Timer, Set>,
+    /// When the input that is being handled came; only for those who look at the table.
+    now: Now,
+    serial: u64,
+}
+
+/// A deadline, with what an operator is shown of it.
+#[derive(Clone, Copy, Debug)]
+struct Set {
+    at: Instant,
+    serial: u64,
+    made: Now,
 }
 
 impl TimerTable {
     /// Sets or moves a deadline.
     pub(super) fn set(&mut self, timer: Timer, at: Instant) {
         self.clear(timer);
+        self.serial += 1;
         self.by_time.insert((at, timer));
-        self.by_name.insert(timer, at);
+        self.by_name.insert(timer, Set { at, serial: self.serial, made: self.now });
     }
 
     /// Sets a deadline unless an earlier one of that name exists.
     pub(super) fn set_earlier(&mut self, timer: Timer, at: Instant) {
-        if self.by_name.get(&timer).is_none_or(|old| at < *old) {
+        if self.by_name.get(&timer).is_none_or(|old| at < old.at) {
             self.set(timer, at);
         }
     }
 
     /// Removes a deadline.
     pub(super) fn clear(&mut self, timer: Timer) {
-        if let Some(at) = self.by_name.remove(&timer) {
-            self.by_time.remove(&(at, timer));
+        if let Some(old) = self.by_name.remove(&timer) {
+            self.by_time.remove(&(old.at, timer));
         }
+    }
+
+    /// An input comes.
+    pub(super) const fn begin(&mut self, now: Now) {
+        self.now = now;
+    }
+
+    /// Everything that is set, the earliest first.
+    pub(super) fn all(&self) -> impl Iterator<Item = TimerStatus> {
+        self.by_time.iter().filter_map(|(at, timer)| {
+            let Set { serial, made, .. } = *self.by_name.get(timer)?;
+            let delay = at.saturating_since(made.mono);
+            Some(TimerStatus { serial, what: timer.reason(), delay, at: *at, created: made.wall })
+        })
     }
 
     /// The earliest deadline.
@@ -112,6 +139,7 @@ impl TimerTable {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::time::UnixTime;
 
     #[test]
     fn fires_in_order_and_only_when_due() {
@@ -124,5 +152,15 @@ mod tests {
         assert_eq!(table.expire(Instant(40)), Some(Timer::CheckConnections));
         assert_eq!(table.expire(Instant(40)), Some(Timer::HalfOpen));
         assert_eq!(table.next(), None);
+    }
+
+    #[test]
+    fn tells_what_is_set_since_when() {
+        let mut table = TimerTable::default();
+        table.set(Timer::HalfOpen, Instant(9_000_000));
+        table.begin(Now { mono: Instant(2_000_000), wall: UnixTime(1_000) });
+        table.set(Timer::CheckConnections, Instant(5_000_000));
+        let shown: Vec<_> = table.all().map(|t| (t.serial, t.what, t.delay.as_secs(), t.created.0)).collect();
+        assert_eq!(shown, [(2, "connection check", 3, 1_000), (1, "half-open exchanges", 9, 0)]);
     }
 }

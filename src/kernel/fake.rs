@@ -8,7 +8,7 @@ use super::Kernel;
 use crate::crypto::default::provider;
 use crate::sadb::{
     AcquireId, AuthSpec, Capabilities, Direction, DumpKind, Endpoints, FlowPolicy, KernelError, KernelEvent,
-    Level, Mode, PolicyEntry, Protocol, Reply, Request, RequestId, SaId, SaPair, SaParams, SaState,
+    Level, Mode, PolicyEntry, Protocol, Reply, Request, RequestId, SaId, SaKind, SaPair, SaParams, SaState,
     SadbEntry, SecurityRule, Selector, Spi,
 };
 use crate::time::UnixTime;
@@ -251,8 +251,8 @@ impl FakeKernel {
                 Ok(Reply::Done)
             }
             Request::AcquireFailed(_) => Ok(Reply::Done),
-            Request::FlushSad(protocol) => {
-                self.sas.retain(|held| protocol.is_some_and(|p| held.params.protocol != p));
+            Request::FlushSad(kind) => {
+                self.sas.retain(|held| kind.is_some_and(|kind| SaKind::Ipsec(held.params.protocol) != kind));
                 Ok(Reply::Done)
             }
             Request::FlushSpd => {
@@ -262,6 +262,9 @@ impl FakeKernel {
             Request::Dump(DumpKind::Sad) => Ok(Reply::Sad(self.sas.iter().map(entry).collect())),
             Request::Dump(DumpKind::Spd) => {
                 Ok(Reply::Spd((1..).zip(&self.policies).map(policy_entry).collect()))
+            }
+            Request::AddSa(_) | Request::DropSas(_) | Request::LoadPolicy { .. } | Request::Show(_) => {
+                Err(KernelError::Unsupported("operator"))
             }
         }
     }

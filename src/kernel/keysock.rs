@@ -3,6 +3,8 @@
 //! [`Engine`] knows what to say and what the answers mean, [`PfKeySocket`] is the way there. When the way is lost, the
 //! task opens it again, with growing pauses, as long as the daemon runs.
 
+mod monitor;
+
 use std::fmt;
 use std::future::pending;
 use std::io;
@@ -14,6 +16,7 @@ use nix::libc;
 use tokio::task::JoinHandle;
 use zeroize::{Zeroize, Zeroizing};
 
+pub use self::monitor::{Overheard, monitor};
 use super::Kernel;
 use super::handle::{Handle, TaskEnd};
 use super::pfkey::Dialect;

@@ -63,6 +63,14 @@ pub async fn open_for_tools(kernel: &SystemKernel, clock: Clock) -> Result<Box<d
     }
 }
 
+/// How PF_KEY is spoken on the way to a kernel; `None` where another language is.
+pub fn keysock_config_of(kernel: &SystemKernel) -> Option<keysock::Config> {
+    match kernel {
+        SystemKernel::Xfrm => None,
+        SystemKernel::PfKey { socket, dialect } => Some(keysock_config(socket.as_deref(), *dialect)),
+    }
+}
+
 fn keysock_config(socket: Option<&Path>, dialect: Option<Dialect>) -> keysock::Config {
     let dialect = dialect.unwrap_or(keysock::system_dialect());
     match socket {

@@ -5,7 +5,8 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::{
-    AuthSpec, Endpoints, FlowPolicy, Mode, Protocol, SaId, SaPair, SaParams, SecurityRule, Selector, Spi,
+    AuthSpec, Endpoints, FlowPolicy, ManualSa, Mode, Protocol, SaId, SaKind, SaNames, SaPair, SaParams,
+    SecurityRule, Selector, ShownPolicy, ShownSa, Spi, Wanted,
 };
 use crate::crypto::alg::CipherAlgorithm;
 use crate::time::UnixTime;
@@ -65,12 +66,26 @@ pub enum Request {
     DropPolicy(FlowPolicy),
     /// The negotiation that an ACQUIRE asked for has failed.
     AcquireFailed(AcquireId),
-    /// Remove all SAs, or all of one protocol, whoever made them: an operator asks for it.
-    FlushSad(Option<Protocol>),
+    /// Remove all SAs, or all of one kind, whoever made them: an operator asks for it.
+    FlushSad(Option<SaKind>),
     /// Remove all policies, whoever made them: an operator asks for it.
     FlushSpd,
     /// List SAs or policies.
     Dump(DumpKind),
+    /// Install an SA with an operator's keys. It is none of the daemon's.
+    AddSa(Box<ManualSa>),
+    /// Remove the SAs of these names, whoever made them: an operator asks for it.
+    DropSas(SaNames),
+    /// Add a policy of an operator's, or replace the one for the same packets if that is allowed. It is none of the
+    /// daemon's, but told with [`KernelEvent::Policies`].
+    LoadPolicy {
+        /// The policy.
+        policy: FlowPolicy,
+        /// Whether another for the same packets may be there.
+        replaces: bool,
+    },
+    /// List what an operator wants to see, with all that the kernel tells of it.
+    Show(Wanted),
 }
 
 /// What a dump lists.
@@ -93,6 +108,10 @@ pub enum Reply {
     Sad(Vec<SadbEntry>),
     /// The SPD.
     Spd(Vec<PolicyEntry>),
+    /// SAs to be shown.
+    Sas(Vec<ShownSa>),
+    /// Policies to be shown.
+    Policies(Vec<ShownPolicy>),
 }
 
 /// What a kernel says, asked or not.

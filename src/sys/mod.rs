@@ -7,10 +7,12 @@ pub mod ipsec_socket;
 mod message;
 #[cfg(target_os = "linux")]
 pub mod netlink;
+pub mod paths;
 pub mod pfkey;
 pub mod raw;
 mod readiness;
 pub mod route;
 #[cfg(target_os = "openbsd")]
 mod sysctl;
+pub mod tty;
 pub mod udp;

@@ -2,9 +2,13 @@
 
 mod check;
 mod demo;
+#[cfg(target_os = "linux")]
+mod embedded;
 mod kernel;
 mod pfkey;
+mod racoonctl;
 mod run;
+mod setkey;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};

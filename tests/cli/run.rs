@@ -58,7 +58,7 @@ fn the_name_it_is_called_under_chooses_the_program() {
         ("ipsecctl", "-sx", "ipsecctl: unknown show modifier 'x'"),
         ("racoon", "-F", "racoon: not built yet"),
         ("isakmpd", "-Kdv", "isakmpd: not built yet"),
-        ("racoonctl", "show-sa", "racoonctl: not built yet"),
+        ("racoonctl", "show-sa", "racoonctl: insufficient arguments"),
     ] {
         let link = folder.path().join(name);
         std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_coati"), &link).unwrap();

@@ -6,10 +6,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod aggressive;
 mod authentication;
 mod authorisation;
 mod crypto;
 mod disabled;
+mod grants;
 mod parser;
 mod peer;
 mod peer_messages;

@@ -88,7 +88,7 @@ impl Keys {
 }
 
 /// The payloads of one type.
-fn body(chain: &PayloadChain<'_>, kind: PayloadType) -> Vec<u8> {
+pub(crate) fn body(chain: &PayloadChain<'_>, kind: PayloadType) -> Vec<u8> {
     chain.one(kind).unwrap().unwrap_or_else(|| panic!("no {kind}")).body.to_vec()
 }
 
@@ -161,7 +161,7 @@ impl Peer {
         if self.role == Role::Initiator { (own, victim) } else { (victim, own) }
     }
 
-    fn derive(&mut self) {
+    pub(crate) fn derive(&mut self) {
         let provider: CryptoProvider = provider();
         let prf = Keys::prf();
         let g_xy = provider.group(self.group).unwrap().shared(&self.secret, &self.g_victim).unwrap();

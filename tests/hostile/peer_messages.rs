@@ -148,17 +148,23 @@ impl Peer {
     /// Message 1 of a quick mode for the traffic between these networks: ours, then the victim's; without identities
     /// when there are none.
     pub(crate) fn quick_1_for(&mut self, id: MessageId, nets: &[Prefix]) -> Vec<u8> {
+        let ids: Vec<_> = nets.iter().map(|net| subnet(*net)).collect();
+        self.quick_1_with(id, Mode::Tunnel, &ids)
+    }
+
+    /// The same for any identities and mode.
+    pub(crate) fn quick_1_with(&mut self, id: MessageId, mode: Mode, ids: &[Identification]) -> Vec<u8> {
         let mut octets = [0; 20];
         self.random.public(&mut octets).unwrap();
         let spi = u32::from_be_bytes(octets[..4].try_into().unwrap()) | 0x100;
         let spi_own = Spi::new(spi).unwrap();
         let ni = octets[4..].to_vec();
-        let encapsulation = Encapsulation { protocol: Protocol::Esp, mode: Mode::Tunnel, udp: false };
+        let encapsulation = Encapsulation { protocol: Protocol::Esp, mode, udp: false };
         let sa = phase2::offer(&policy::phase2(self.me, VICTIM), encapsulation, spi_own);
         let mut rest = ChainBuilder::new();
         rest.push(&sa).push(&Nonce(ni.clone()));
-        for net in nets {
-            rest.push(&subnet(*net));
+        for id in ids {
+            rest.push(id);
         }
         let keys = self.keys.as_ref().unwrap();
         let hash = keys::hash_1(Keys::prf(), &keys.skeyid, id, rest.as_slice());

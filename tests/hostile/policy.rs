@@ -9,7 +9,7 @@ use coati::crypto::x509::TrustStore;
 use coati::ike::policy::{
     AuthMethod, Bounds, Connection, Grants, Hooks, Identity, IdentityMatch, MyIdentity, NatTraversal,
     Padding, PfsRule, Phase1Exchange, Phase1Policy, Phase1Transform, Phase2Policy, Phase2Transform, Policy,
-    PskEntry, PskOwner, PskTable, RemoteAccess, Rule, SourceRef, Sourced, Start, Timers, TrafficMatch,
+    PskEntry, PskOwner, PskTable, RemoteAccess, Rule, Scope, SourceRef, Sourced, Start, Timers, TrafficMatch,
     Upkeep,
 };
 use coati::sadb::{AuthSpec, Mode, Prefix, Protocol, Selector};
@@ -102,6 +102,7 @@ pub(crate) fn phase2(me: IpAddr, peer: IpAddr) -> Phase2Policy {
         local: exact(net(me)),
         remote: exact(net(peer)),
         phase1: None,
+        scope: Scope::default(),
         transforms: vec![transform],
         pfs: sourced(PfsRule::Exactly(None)),
         seconds: sourced(Bounds { offer: 1200, rule: Rule::Within(60, 86_400) }),

@@ -25,18 +25,29 @@ pub(crate) struct Coati {
 impl Coati {
     /// Writes its files and starts it on our side of the lab.
     pub(crate) fn start(lab: &Lab, pki: &Pki, front: Front, tunnels: &[Tunnel]) -> Outcome<Self> {
-        let control = lab.dir.join("coati.sock");
-        let mut command = lab.on(Side::Ours, PROGRAM);
-        command.arg("run").arg("--control").arg(&control).args(["--tun", "coati0", "-d"]);
         match front {
             Front::Racoon => {
                 let (conf, setkey) = write_racoon(lab, pki, tunnels)?;
-                command.arg("--racoon").arg(conf).arg("--setkey").arg(setkey);
+                Self::launch(lab, front, [("--racoon", conf), ("--setkey", setkey)])
             }
             Front::IpsecConf => {
                 let (conf, dir) = write_ipsec_conf(lab, pki, tunnels)?;
-                command.arg("--ipsec-conf").arg(conf).arg("--isakmpd-dir").arg(dir);
+                Self::launch(lab, front, [("--ipsec-conf", conf), ("--isakmpd-dir", dir)])
             }
+        }
+    }
+
+    /// Starts it on our side of the lab with these files.
+    pub(crate) fn launch<const N: usize>(
+        lab: &Lab,
+        front: Front,
+        files: [(&str, std::path::PathBuf); N],
+    ) -> Outcome<Self> {
+        let control = lab.dir.join("coati.sock");
+        let mut command = lab.on(Side::Ours, PROGRAM);
+        command.arg("run").arg("--control").arg(&control).args(["--tun", "coati0", "-d"]);
+        for (option, file) in files {
+            command.arg(option).arg(file);
         }
         let coati = Self { daemon: Daemon::start("coati", &mut command)?, control, front };
         let ready = match front {
@@ -47,6 +58,11 @@ impl Coati {
         // The daemon sets a route for each policy; until it has, packets wait for the same device.
         lab.ip_batch(Side::Ours, "route add 10.79.0.0/16 dev coati0\n")?;
         Ok(coati)
+    }
+
+    /// The policies that it holds, as setkey lists them.
+    pub(crate) fn policies(&self) -> Outcome<String> {
+        run(Command::new(PROGRAM).args(["setkey", "-DP", "--control"]).arg(&self.control))
     }
 
     /// Deletes the SAs of tunnel `n`, by the name that the front gives its connection.

@@ -7,6 +7,7 @@
 mod charon;
 mod coati;
 mod connections;
+mod grants;
 mod lab;
 mod matrix;
 mod nat;
@@ -36,7 +37,7 @@ fn main() -> ExitCode {
         for name in matrix.chain(FRONTS.into_iter().flat_map(scenarios::names)) {
             println!("{name}: test");
         }
-        println!("{}: test\n{}: test", nat::NAME, wire::NAME);
+        println!("{}: test\n{}: test\n{}: test", nat::NAME, grants::NAME, wire::NAME);
         return ExitCode::SUCCESS;
     }
     if !charon::is_installed() {
@@ -55,6 +56,7 @@ fn main() -> ExitCode {
         }
     });
     nat::test(&filter, &report);
+    grants::test(&filter, &report);
     wire::test(&filter, &report);
     if filter.is_open() {
         report.add("docs_interop_md_says_the_same", table::write_or_compare(&report.passed()));

@@ -7,8 +7,8 @@ use coati::crypto::alg::{CipherAlgorithm, HashAlgorithm};
 use coati::kernel::xfrm::{XfrmKernel, is_available};
 use coati::sadb::{
     AuthSpec, Compression, Direction, DumpKind, FlowAction, FlowPolicy, Inbound, KernelError, KernelEvent,
-    KernelNotice, Level, Mode, Outbound, Protocol, Reply, Request, SaPair, SaParams, SaState, SecurityRule,
-    Spi,
+    KernelNotice, Level, Mode, Outbound, Protocol, Reply, Request, SaKind, SaPair, SaParams, SaState,
+    SecurityRule, Spi,
 };
 use coati::time::{Instant, Now, UnixTime};
 
@@ -459,7 +459,7 @@ async fn a_flush_takes_everything_and_says_what_of_it_was_ours() {
     let (for_a, _) = connect(&mut a, &mut b, Suite::esp()).await;
     protect(&mut a, &mut b, Suite::esp()).await;
     a.namespace.run("ip xfrm policy add dir out src 10.9.0.0/16 dst 10.8.0.0/16 action block");
-    a.tell(Request::FlushSad(Some(Protocol::Ah))).await;
+    a.tell(Request::FlushSad(Some(SaKind::Ipsec(Protocol::Ah)))).await;
     assert_eq!(a.sad().await.len(), 2);
     a.tell(Request::FlushSad(None)).await;
     let seen = [a.event(gone).await, a.event(gone).await];

@@ -6,8 +6,8 @@ use coati::crypto::alg::{CipherAlgorithm, Group, HashAlgorithm};
 use coati::crypto::x509::TrustStore;
 use coati::ike::policy::{
     AuthMethod, Bounds, Grants, Hooks, MyIdentity, NatTraversal, Padding, PfsRule, Phase1Exchange,
-    Phase1Policy, Phase1Transform, Phase2Policy, Phase2Transform, PskTable, RemoteAccess, Rule, SourceRef,
-    Sourced, TrafficMatch, Upkeep,
+    Phase1Policy, Phase1Transform, Phase2Policy, Phase2Transform, PskTable, RemoteAccess, Rule, Scope,
+    SourceRef, Sourced, TrafficMatch, Upkeep,
 };
 use coati::sadb::{AuthSpec, Protocol};
 
@@ -147,6 +147,7 @@ pub(crate) fn phase2_policy(line: &Phase2Line, check: Check) -> Phase2Policy {
         local: TrafficMatch::Any,
         remote: TrafficMatch::Any,
         phase1: None,
+        scope: Scope::default(),
         transforms,
         pfs: sourced(check.pfs(line.pfs), 23, "pfs_group"),
         seconds: sourced(Bounds { offer: line.seconds, rule: check.lifetime() }, 24, "lifetime"),

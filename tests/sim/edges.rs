@@ -249,10 +249,10 @@ fn an_spi_that_is_in_use_is_refused() {
 
 type Key = Arc<dyn SigningKey>;
 
-struct Authority {
+pub(crate) struct Authority {
     key: Key,
     subject: Vec<u8>,
-    certificate: Certificate,
+    pub(crate) certificate: Certificate,
 }
 
 fn key(pem: &[u8]) -> Key {
@@ -266,16 +266,16 @@ fn authority(pem: &[u8], name: &str) -> Authority {
     Authority { key, subject: template.subject, certificate: Certificate::from_der(&der).expect("DER") }
 }
 
-fn right() -> Authority {
+pub(crate) fn right() -> Authority {
     authority(include_bytes!("../vectors/x509/prime256v1.sec1.pem"), "CN=Right")
 }
 
-fn wrong() -> Authority {
+pub(crate) fn wrong() -> Authority {
     authority(include_bytes!("../vectors/x509/other-ca.sec1.pem"), "CN=Wrong")
 }
 
 /// The policy of a side with a certificate for its address from `issuer`, valid `until` then, that trusts `trusted`.
-fn certified(side: &Side, issuer: &Authority, until: i64, trusted: &Authority) -> Policy {
+pub(crate) fn certified(side: &Side, issuer: &Authority, until: i64, trusted: &Authority) -> Policy {
     let key = key(include_bytes!("../vectors/x509/other-host.sec1.pem"));
     let names = [AltName::Ip(side.me)];
     let validity = (UnixTime(1), UnixTime(until));
@@ -296,7 +296,7 @@ fn certified(side: &Side, issuer: &Authority, until: i64, trusted: &Authority) -
     policy
 }
 
-const LATER: i64 = 1_900_000_000;
+pub(crate) const LATER: i64 = 1_900_000_000;
 
 /// Both with certificates; `issuers` of A and B, and the end of their validity.
 fn with_certificates(exchange: Phase1Exchange, issuers: [&Authority; 2], until: [i64; 2]) -> Pair {

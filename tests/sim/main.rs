@@ -3,11 +3,14 @@
 mod aggressive;
 mod edges;
 mod fuzz_corpus;
+mod grants;
 mod kernel;
 mod keys;
 mod net;
+mod operator;
 mod pair;
 mod policy;
+mod reload;
 mod scenarios;
 mod seeds;
 mod states;

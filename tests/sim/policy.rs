@@ -8,9 +8,10 @@ use coati::crypto::alg::{CipherAlgorithm, Group, HashAlgorithm};
 use coati::crypto::secret::Secret;
 use coati::crypto::x509::TrustStore;
 use coati::ike::policy::{
-    AuthMethod, Bounds, Connection, Grants, Hooks, IdentityMatch, MyIdentity, NatTraversal, Padding, PfsRule,
-    Phase1Exchange, Phase1Policy, Phase1Transform, Phase2Policy, Phase2Transform, Policy, PskEntry, PskOwner,
-    PskTable, RemoteAccess, Rule, SourceRef, Sourced, Start, Timers, TrafficMatch, Upkeep,
+    AuthMethod, Bounds, Connection, GeneratePolicy, Grants, Hooks, IdentityMatch, MyIdentity, NatTraversal,
+    Padding, PfsRule, Phase1Exchange, Phase1Policy, Phase1Transform, Phase2Policy, Phase2Transform, Policy,
+    PskEntry, PskOwner, PskTable, RemoteAccess, Rule, Scope, SourceRef, Sourced, Start, Timers, TrafficMatch,
+    Upkeep,
 };
 use coati::sadb::{AuthSpec, Endpoints, Level, Mode, Prefix, Protocol, SecurityRule, Selector};
 
@@ -49,6 +50,8 @@ pub(crate) struct Side {
     pub(crate) mode: Mode,
     /// Whether the configuration has the connection; otherwise only the kernel's policies say what to protect.
     pub(crate) is_configured: bool,
+    /// What the peer gets beyond that; where it gets policies, the phase 2 policy is for any traffic.
+    pub(crate) grants: Grants,
 }
 
 impl Side {
@@ -69,6 +72,7 @@ impl Side {
             protocol: Protocol::Esp,
             mode: Mode::Tunnel,
             is_configured: true,
+            grants: Grants::default(),
         }
     }
 
@@ -144,7 +148,7 @@ impl Side {
             passive: false,
             nonce_len: 16,
             padding: Padding::default(),
-            grants: Grants::default(),
+            grants: self.grants,
             remote_access: RemoteAccess::default(),
             hooks: Hooks::default(),
             dpd_delay: self.dpd,
@@ -162,13 +166,17 @@ impl Side {
 
     fn phase2(&self) -> Phase2Policy {
         let selector = self.selector();
-        let exact = |prefix, port| TrafficMatch::Exact { prefix, protocol: selector.protocol, port };
+        let exact = |prefix, port| match self.grants.generate_policy {
+            GeneratePolicy::Off => TrafficMatch::Exact { prefix, protocol: selector.protocol, port },
+            _ => TrafficMatch::Any,
+        };
         Phase2Policy {
             name: "net-to-net".into(),
             at: at("sainfo"),
             local: exact(selector.local, selector.local_port),
             remote: exact(selector.remote, selector.remote_port),
             phase1: None,
+            scope: Scope::default(),
             transforms: vec![
                 Phase2Transform {
                     at: at("aes/hmac_sha1"),

@@ -12,7 +12,7 @@ use super::files::{Files, INNER_A, INNER_B};
 use super::screen::{Screen, Side};
 use super::story::{self, World};
 use super::{Outcome, echo, stop};
-use crate::daemon::control::{Request, Response, ask};
+use crate::daemon::control::{DEFAULT_PATH, Request, Response, ask};
 use crate::daemon::kernel_choice::KernelOptions;
 use crate::daemon::load::Front;
 use crate::daemon::log::{Level, Logger};
@@ -142,7 +142,8 @@ impl World for Pair {
         let gateway = self.gateway_mut(side);
         let options = Options {
             front: gateway.front.clone(),
-            control: gateway.control.clone(),
+            control: Some(gateway.control.clone()),
+            default_control: DEFAULT_PATH,
             kernel: KernelOptions::Embedded { tun: None },
             listen: vec![gateway.address.into()],
             port,

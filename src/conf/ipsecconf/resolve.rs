@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::super::{Diagnostic, Environment};
 use super::ast::{Encapsulation, IkeMode, IkeRule, Rules, SaType};
-use crate::ike::policy::{Connection, Phase2Policy, Policy, SourceRef, Start, Timers, TrafficMatch};
+use crate::ike::policy::{Connection, Phase2Policy, Policy, Scope, SourceRef, Start, Timers, TrafficMatch};
 use crate::sadb::{
     Direction, Endpoints, FlowAction, FlowPolicy, Level, Mode, Protocol, SadbIdentity, SecurityRule, Selector,
 };
@@ -154,6 +154,7 @@ fn phase2_policy(
         local: half(selector.local, selector.local_port),
         remote: half(selector.remote, selector.remote_port),
         phase1: Some(phase1),
+        scope: Scope::default(),
         transforms: vec![quick.transform.clone()],
         pfs: quick.pfs.clone(),
         seconds: quick.seconds.clone(),

@@ -74,11 +74,13 @@ pub fn resolve(
 ) -> (Option<Policy>, Vec<Diagnostic>) {
     let mut resolver = Resolver::new(config, env);
     resolver.refuse_unserved_blocks();
+    resolver.check_admin_socket();
     resolver.read_psks();
     let remotes = resolver.remotes();
     let phase1: Vec<_> = remotes.iter().filter_map(|r| resolver.phase1(r)).map(Arc::new).collect();
     let phase2 = resolver.phase2(&remotes).into_iter().map(Arc::new).collect();
     resolver.find_duplicate_remotes(&remotes);
+    resolver.warn_of_grants(&remotes);
     let mut policy = Policy { phase1, phase2, timers: resolver.timers(), ..Policy::default() };
     let mut diagnostics = resolver.diagnostics;
     if let Some(setkey) = setkey {
@@ -194,6 +196,21 @@ impl<'a> Resolver<'a> {
         }
         for setting in self.top_settings("gss_id_enc") {
             self.no_effect(setting, "authentication by GSS-API is not served");
+        }
+    }
+
+    /// The mode of the control socket says who may command the daemon: it is not guessed.
+    fn check_admin_socket(&mut self) {
+        let listen = self.block("listen");
+        let Some(setting) = ast::last(&listen, "adminsock") else { return };
+        for arg in &setting.args {
+            if let ast::Value::Number(digits) = arg.value
+                && globals::octal(digits).is_none()
+            {
+                let message = format!("{digits:04} is no mode of a socket");
+                let help = "give each of owner, group and others 0, 2, 4 or 6, e.g. 0660";
+                self.diagnostics.push(Diagnostic::error(&arg.span, message).with_help(help));
+            }
         }
     }
 

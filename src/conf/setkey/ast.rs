@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use crate::conf::span::Spanned;
 use crate::crypto::secret::Secret;
+use crate::sadb::Mode;
 
 /// A setkey file.
 #[derive(Clone, Debug, PartialEq)]
@@ -72,8 +73,54 @@ pub struct SaName {
     pub dst: Spanned<Place>,
     /// `esp`, `ah`, `ipcomp` ...
     pub protocol: Spanned<&'static str>,
+    /// Behind `esp-udp`: the source's address behind its NAT.
+    pub original: Option<IpAddr>,
     /// The index; `None` in `deleteall`.
     pub spi: Option<Spanned<u32>>,
+}
+
+/// Which octets fill the last block.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Padding {
+    /// `zero-pad`.
+    Zero,
+    /// `random-pad`.
+    Random,
+    /// `seq-pad`: 1, 2, 3 and so on.
+    Sequential,
+}
+
+/// An option of `add`.
+#[derive(Clone, Debug, PartialEq)]
+pub enum SaOption {
+    /// `-m`; `None` is any.
+    Mode(Option<Mode>),
+    /// `-r`: the width of the anti-replay window.
+    Replay(u32),
+    /// `-u`: the request id.
+    RequestId(u32),
+    /// `-f` with a kind of padding.
+    Padding(Padding),
+    /// `-f nocyclic-seq`.
+    NoCyclicSequence,
+    /// `-lh`: the hard limit in seconds.
+    HardTime(u64),
+    /// `-ls`: the soft one.
+    SoftTime(u64),
+    /// `-bh`: the hard limit in octets.
+    HardOctets(u64),
+    /// `-bs`: the soft one.
+    SoftOctets(u64),
+    /// `-ctx`: its three words.
+    Context([String; 3]),
+    /// `-natt`: both ends behind their NATs, with the ports of ESP in UDP.
+    Nat(Box<(Place, Place)>),
+    /// `-natt_mtu`.
+    NatMtu(u16),
+    /// `-esn`.
+    ExtendedSequence,
+    /// `-hwif`: the interface that does the work.
+    Hardware(String),
 }
 
 /// An SA with its keys.
@@ -81,8 +128,8 @@ pub struct SaName {
 pub struct ManualSa {
     /// Which.
     pub name: SaName,
-    /// `-m`, `-r`, `-u` ...: the option without its dash and its words.
-    pub options: Vec<(&'static str, Vec<String>)>,
+    /// `-m`, `-r`, `-u` ...
+    pub options: Vec<Spanned<SaOption>>,
     /// `-E`.
     pub encryption: Option<Keyed>,
     /// `-A`.

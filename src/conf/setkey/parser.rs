@@ -1,14 +1,15 @@
 //! Words to commands. After an error it goes on behind the next semicolon.
 
 mod policy;
+mod sa;
 
-use super::ast::{Command, Host, Keyed, ManualSa, Packets, Place, Policy, SaName, SetkeyConfig};
+use super::ast::{Command, Host, Packets, Place, Policy, SetkeyConfig};
 use super::lexer::{self, Kind};
-use super::tables;
+use super::{names, tables};
 use crate::conf::diagnostic::Diagnostic;
+use crate::conf::environment::Environment;
 use crate::conf::secrets;
 use crate::conf::span::{SourceFile, Span, Spanned};
-use crate::crypto::secret::Secret;
 
 type Parsed<T> = Result<T, Box<Diagnostic>>;
 
@@ -33,8 +34,9 @@ const COMMANDS: &[&str] = &[
 const MAX_DIAGNOSTICS: usize = 500;
 
 /// Parses a whole file.
-pub(super) fn parse(name: &str, text: &str) -> (SetkeyConfig, Vec<Diagnostic>) {
+pub(super) fn parse(name: &str, text: &str, env: &dyn Environment) -> (SetkeyConfig, Vec<Diagnostic>) {
     let mut parser = Parser {
+        env,
         file: SourceFile::hiding(name, text, secrets::setkey_secrets(text)),
         at: 0,
         diagnostics: Vec::new(),
@@ -65,13 +67,15 @@ pub(super) fn parse(name: &str, text: &str) -> (SetkeyConfig, Vec<Diagnostic>) {
     (SetkeyConfig { commands }, parser.diagnostics)
 }
 
-struct Parser {
+struct Parser<'e> {
+    /// Knows the names of protocols and services.
+    env: &'e dyn Environment,
     file: SourceFile,
     at: usize,
     diagnostics: Vec<Diagnostic>,
 }
 
-impl Parser {
+impl Parser<'_> {
     fn peek(&self) -> (Kind, Span) {
         lexer::token(&self.file, self.at)
     }
@@ -137,8 +141,8 @@ impl Parser {
         let name = self.one_of(COMMANDS, "a command")?.value;
         let command = match name {
             "add" => self.manual_sa().map(|sa| Command::Add(Box::new(sa)))?,
-            "get" => Command::Get(self.sa_name(true)?),
-            "delete" => Command::Delete(self.sa_name(true)?),
+            "get" => Command::Get(self.named_sa()?),
+            "delete" => Command::Delete(self.named_sa()?),
             "deleteall" => Command::DeleteAll(self.sa_name(false)?),
             "flush" => Command::Flush(self.opt_protocol()?),
             "dump" => Command::Dump(self.opt_protocol()?),
@@ -194,92 +198,11 @@ impl Parser {
             end = span;
         }
         if let Some(span) = self.eat(Kind::Port) {
-            place.port = port_number(&span, span.text().trim_start_matches('[').trim_end_matches(']'))?;
+            place.port =
+                port_number(self.env, &span, span.text().trim_start_matches('[').trim_end_matches(']'))?;
             end = span;
         }
         Ok(Spanned::new(place, host.to(&end)))
-    }
-
-    fn sa_name(&mut self, with_spi: bool) -> Parsed<SaName> {
-        let family = self.family()?;
-        let (src, dst) = (self.place()?, self.place()?);
-        let protocol = self.one_of(tables::SA_PROTOCOLS, "a protocol")?;
-        let spi = if with_spi { Some(self.spi()?) } else { None };
-        Ok(SaName { family, src, dst, protocol, spi })
-    }
-
-    fn spi(&mut self) -> Parsed<Spanned<u32>> {
-        let span = self.word("an SPI")?;
-        let text = span.text();
-        let hex = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X"));
-        let number = hex.map_or_else(|| text.parse(), |digits| u32::from_str_radix(digits, 16));
-        match number {
-            Ok(number) => Ok(Spanned::new(number, span)),
-            Err(_) => Err(Box::new(Diagnostic::error(&span, "this is no SPI: a number of 32 bits"))),
-        }
-    }
-
-    fn manual_sa(&mut self) -> Parsed<ManualSa> {
-        let name = self.sa_name(true)?;
-        let mut sa =
-            ManualSa { name, options: Vec::new(), encryption: None, authentication: None, compression: None };
-        while self.peek().0 == Kind::Word {
-            let (_, span) = self.peek();
-            match span.text() {
-                "-E" => sa.encryption = Some(self.keyed(tables::ENCRYPTION)?),
-                "-A" => sa.authentication = Some(self.keyed(tables::AUTHENTICATION)?),
-                "-C" => {
-                    self.take();
-                    let name = self.one_of(tables::COMPRESSION, "a compression algorithm")?.value;
-                    sa.compression = Some((name, self.eat_word("-R")));
-                }
-                option => {
-                    let known =
-                        tables::OPTIONS.iter().find(|(name, _)| option.strip_prefix('-') == Some(*name));
-                    let Some((name, count)) = known else {
-                        return Err(self.unexpected("an option, `-E`, `-A`, `-C` or `;`"));
-                    };
-                    self.take();
-                    let words = (0..*count).map(|_| self.option_word()).collect::<Parsed<Vec<_>>>()?;
-                    sa.options.push((name, words));
-                }
-            }
-        }
-        Ok(sa)
-    }
-
-    fn option_word(&mut self) -> Parsed<String> {
-        let text = self.eat(Kind::Text);
-        let span = text.map_or_else(|| self.word("the option's value"), Ok)?;
-        Ok(span.text().to_owned())
-    }
-
-    fn keyed(&mut self, known: &'static [tables::Algorithm]) -> Parsed<Keyed> {
-        self.take();
-        let (_, span) = self.peek();
-        let Some(algorithm) = known.iter().find(|a| a.name == span.text()) else {
-            let names: Vec<_> = known.iter().map(|a| a.name).collect();
-            return Err(Box::new(self.unexpected("an algorithm").with_known_words(span.text(), &names)));
-        };
-        self.take();
-        let name = Spanned::new(algorithm.name, span);
-        let (kind, key_span) = self.peek();
-        let key = match kind {
-            Kind::Text => key_span.text().trim_matches('"').as_bytes().to_vec(),
-            Kind::Word if key_span.text().starts_with("0x") => hex_key(&key_span)?,
-            _ if algorithm.takes(0) => Vec::new(),
-            _ => return Err(self.unexpected("a key, in double quotes or behind `0x`")),
-        };
-        if !key.is_empty() {
-            self.take();
-        }
-        let bits = key.len() * 8;
-        if !algorithm.takes(bits) {
-            let message = format!("{} does not take a key of {bits} bits", algorithm.name);
-            let error = Diagnostic::error(&name.span, message);
-            return Err(Box::new(error.with_help(format!("its keys have {}", algorithm.lengths()))));
-        }
-        Ok(Keyed { algorithm: name, key: Secret::new(key) })
     }
 
     fn policy(&mut self, needs_action: bool) -> Parsed<Box<Policy>> {
@@ -294,7 +217,7 @@ impl Parser {
         let Some(string) = lexer::policy_string(&self.file, self.at) else {
             return Err(Box::new(Diagnostic::error(&self.file.end(), "the policy does not end with `;`")));
         };
-        let (way, priority, action) = policy::read(&string)?;
+        let (way, priority, action) = policy::read(&string, self.env)?;
         if action.is_none() && needs_action {
             let error = Diagnostic::error(&way.span, "the policy does not say what to do");
             return Err(Box::new(error.with_help("one of discard, none, ipsec, entrust, bypass")));
@@ -311,7 +234,7 @@ impl Parser {
         let family = self.family()?;
         let (src, dst) = (self.place()?, self.place()?);
         let span = self.word("an upper-layer protocol")?;
-        let Some(number) = tables::upper(span.text()) else {
+        let Some(number) = names::protocol(self.env, span.text()) else {
             let message = format!("`{}` is no upper-layer protocol", span.text());
             return Err(Box::new(Diagnostic::error(&span, message).with_help("write its number")));
         };
@@ -343,23 +266,9 @@ fn prefix_len(host: &Host, span: &Span, digits: &str) -> Parsed<u8> {
     len.ok_or_else(|| Box::new(Diagnostic::error(span, format!("a prefix length is at most {most}"))))
 }
 
-fn port_number(span: &Span, word: &str) -> Parsed<u16> {
-    tables::port(word.trim()).ok_or_else(|| {
+fn port_number(env: &dyn Environment, span: &Span, word: &str) -> Parsed<u16> {
+    names::port(env, word.trim()).ok_or_else(|| {
         let error = Diagnostic::error(span, format!("`{word}` is no port"));
         Box::new(error.with_help("write its number, or `any`"))
     })
-}
-
-/// A hexadecimal key; with an odd count of digits the first stands alone.
-fn hex_key(span: &Span) -> Parsed<Vec<u8>> {
-    let digits = span.text().trim_start_matches("0x");
-    let digit = |c: char| c.to_digit(16).and_then(|d| u8::try_from(d).ok());
-    let all: Option<Vec<u8>> = digits.chars().map(digit).collect();
-    let Some(mut all) = all.filter(|d| !d.is_empty()) else {
-        return Err(Box::new(Diagnostic::error(span, "the key is no hexadecimal number")));
-    };
-    if all.len() % 2 == 1 {
-        all.insert(0, 0);
-    }
-    Ok(all.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]).collect())
 }

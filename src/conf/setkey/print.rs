@@ -3,7 +3,8 @@
 use std::fmt::{self, Write};
 
 use super::ast::{
-    Action, Command, Host, Keyed, Level, ManualSa, Packets, Place, Policy, Rule, SaName, SetkeyConfig, Way,
+    Action, Command, Host, Keyed, Level, ManualSa, Packets, Padding, Place, Policy, Rule, SaName, SaOption,
+    SetkeyConfig, Way,
 };
 use super::tables;
 use crate::conf::racoon::print::Secrets;
@@ -12,10 +13,17 @@ use crate::conf::racoon::print::Secrets;
 pub fn print(config: &SetkeyConfig, secrets: Secrets) -> String {
     let mut out = String::new();
     for command in &config.commands {
-        let written = print_command(&mut out, &command.value, secrets);
-        debug_assert!(written.is_ok(), "writing to a string does not fail");
+        out.push_str(&self::command(&command.value, secrets));
         out.push_str(";\n");
     }
+    out
+}
+
+/// One command, without its semicolon.
+pub(super) fn command(command: &Command, secrets: Secrets) -> String {
+    let mut out = String::new();
+    let written = print_command(&mut out, command, secrets);
+    debug_assert!(written.is_ok(), "writing to a string does not fail");
     out
 }
 
@@ -40,15 +48,13 @@ fn print_command(out: &mut String, command: &Command, secrets: Secrets) -> fmt::
 fn print_name(out: &mut String, verb: &str, name: &SaName) -> fmt::Result {
     write!(out, "{verb}{}", dashed(&name.family))?;
     write!(out, " {} {} {}", name.src.value, name.dst.value, name.protocol.value)?;
+    name.original.iter().try_for_each(|original| write!(out, " {original}"))?;
     name.spi.iter().try_for_each(|spi| write!(out, " {:#x}", spi.value))
 }
 
 fn print_sa(out: &mut String, sa: &ManualSa, secrets: Secrets) -> fmt::Result {
     print_name(out, "add", &sa.name)?;
-    for (option, words) in &sa.options {
-        write!(out, " -{option}")?;
-        words.iter().try_for_each(|word| write!(out, " {word}"))?;
-    }
+    sa.options.iter().try_for_each(|option| write!(out, " {}", option.value))?;
     if let Some((name, raw)) = sa.compression {
         write!(out, " -C {name}{}", if raw { " -R" } else { "" })?;
     }
@@ -98,6 +104,30 @@ fn print_policy(out: &mut String, verb: &str, policy: &Policy) -> fmt::Result {
 
 fn dashed(family: &str) -> String {
     if family.is_empty() { String::new() } else { format!(" -{family}") }
+}
+
+impl fmt::Display for SaOption {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Mode(None) => f.write_str("-m any"),
+            Self::Mode(Some(mode)) => write!(f, "-m {mode}"),
+            Self::Replay(width) => write!(f, "-r {width}"),
+            Self::RequestId(id) => write!(f, "-u {id}"),
+            Self::Padding(Padding::Zero) => f.write_str("-f zero-pad"),
+            Self::Padding(Padding::Random) => f.write_str("-f random-pad"),
+            Self::Padding(Padding::Sequential) => f.write_str("-f seq-pad"),
+            Self::NoCyclicSequence => f.write_str("-f nocyclic-seq"),
+            Self::HardTime(seconds) => write!(f, "-lh {seconds}"),
+            Self::SoftTime(seconds) => write!(f, "-ls {seconds}"),
+            Self::HardOctets(octets) => write!(f, "-bh {octets}"),
+            Self::SoftOctets(octets) => write!(f, "-bs {octets}"),
+            Self::Context(words) => write!(f, "-ctx {}", words.join(" ")),
+            Self::Nat(ends) => write!(f, "-natt {} {}", ends.0, ends.1),
+            Self::NatMtu(octets) => write!(f, "-natt_mtu {octets}"),
+            Self::ExtendedSequence => f.write_str("-esn"),
+            Self::Hardware(interface) => write!(f, "-hwif {interface}"),
+        }
+    }
 }
 
 impl fmt::Display for Way {

@@ -1,5 +1,9 @@
 //! From policies as setkey writes them, source and destination, to policies seen from us.
 
+mod sa;
+
+pub(super) use sa::kind_of;
+
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
@@ -27,65 +31,6 @@ pub struct Resolved {
 /// Above it are the numbers that KAME's kernels pick themselves (IPSEC_MANUAL_REQID_MAX).
 const MAX_REQUEST_ID: u32 = 0x3fff;
 
-/// What one command of a setkey file does to a kernel.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Step {
-    /// `flush`: all SAs, or those of one protocol.
-    FlushSad(Option<Protocol>),
-    /// `spdflush`.
-    FlushSpd,
-    /// `spdadd`, `spdupdate`.
-    Install(FlowPolicy),
-    /// `spddelete`.
-    Remove(FlowPolicy),
-}
-
-/// What the commands do, one after the other, to a kernel that is not ours alone.
-pub fn steps(config: &SetkeyConfig, env: &dyn Environment) -> (Option<Vec<Step>>, Vec<Diagnostic>) {
-    let mut resolver = Resolver::new(config, env);
-    let mut steps = Vec::new();
-    for command in &config.commands {
-        match &command.value {
-            Command::Flush(name) => match flushed(*name) {
-                Some(what) => steps.push(Step::FlushSad(what)),
-                None => resolver.error(&command.span, "SAs of that kind are not implemented yet"),
-            },
-            Command::SpdFlush => {
-                resolver.command(&command.value, &command.span);
-                steps.push(Step::FlushSpd);
-            }
-            Command::SpdDelete(policy) => {
-                let Some((selector, direction)) = resolver.packets(policy, &command.span) else { continue };
-                resolver.remove(selector, direction);
-                let action = FlowAction::Bypass;
-                steps.push(Step::Remove(FlowPolicy { selector, direction, action, ids: None, priority: 0 }));
-            }
-            Command::Exit => break,
-            _ => {
-                let before = resolver.resolved.flows.last().cloned();
-                resolver.command(&command.value, &command.span);
-                let after = resolver.resolved.flows.last().filter(|flow| Some(*flow) != before.as_ref());
-                steps.extend(after.cloned().map(Step::Install));
-            }
-        }
-    }
-    let mut diagnostics = resolver.diagnostics;
-    diagnostic::sort(&mut diagnostics);
-    let steps = (!diagnostic::has_errors(&diagnostics)).then_some(steps);
-    (steps, diagnostics)
-}
-
-/// Which SAs `flush NAME` is for; `None` for those that we have no word for.
-fn flushed(name: Option<&str>) -> Option<Option<Protocol>> {
-    match name {
-        None => Some(None),
-        Some("esp") => Some(Some(Protocol::Esp)),
-        Some("ah") => Some(Some(Protocol::Ah)),
-        Some("ipcomp") => Some(Some(Protocol::IpComp)),
-        Some(_) => None,
-    }
-}
-
 /// What the commands add up to: `flush` and `spdflush` empty what came before, `spddelete` takes away.
 pub fn resolve(config: &SetkeyConfig, env: &dyn Environment) -> (Option<Resolved>, Vec<Diagnostic>) {
     let mut resolver = Resolver::new(config, env);
@@ -98,16 +43,18 @@ pub fn resolve(config: &SetkeyConfig, env: &dyn Environment) -> (Option<Resolved
     (resolved, diagnostics)
 }
 
-struct Resolver<'e> {
+pub(super) struct Resolver<'e> {
     env: &'e dyn Environment,
-    diagnostics: Vec<Diagnostic>,
+    pub(super) diagnostics: Vec<Diagnostic>,
     resolved: Resolved,
+    /// Our addresses, once they were asked for.
+    own: Option<Vec<IpAddr>>,
     /// Request ids, and whose each is; `None` for those that the file gives itself.
     request_ids: BTreeMap<u32, Option<Selector>>,
 }
 
 impl<'e> Resolver<'e> {
-    fn new(config: &SetkeyConfig, env: &'e dyn Environment) -> Self {
+    pub(super) fn new(config: &SetkeyConfig, env: &'e dyn Environment) -> Self {
         let policies = config.commands.iter().filter_map(|command| match &command.value {
             Command::SpdAdd(policy) | Command::SpdUpdate(policy) => policy.action.as_ref(),
             _ => None,
@@ -120,7 +67,13 @@ impl<'e> Resolver<'e> {
             Level::Unique(Some(number)) => Some((u32::from(number), None)),
             _ => None,
         });
-        Self { env, diagnostics: Vec::new(), resolved: Resolved::default(), request_ids: given.collect() }
+        Self {
+            env,
+            diagnostics: Vec::new(),
+            resolved: Resolved::default(),
+            own: None,
+            request_ids: given.collect(),
+        }
     }
 
     /// The request id of a policy that is to have SAs of its own and leaves the number to us. Left to the kernel, each
@@ -140,11 +93,11 @@ impl<'e> Resolver<'e> {
         id
     }
 
-    fn error(&mut self, span: &Span, message: impl Into<String>) {
+    pub(super) fn error(&mut self, span: &Span, message: impl Into<String>) {
         self.diagnostics.push(Diagnostic::error(span, message));
     }
 
-    fn warn(&mut self, span: &Span, message: impl Into<String>) {
+    pub(super) fn warn(&mut self, span: &Span, message: impl Into<String>) {
         self.diagnostics.push(Diagnostic::warning(span, message));
     }
 
@@ -158,8 +111,12 @@ impl<'e> Resolver<'e> {
             Command::Delete(_) | Command::DeleteAll(_) => {
                 self.warn(span, "there are no SAs yet that could be deleted here");
             }
-            Command::Add(_) => {
-                self.error(span, "SAs with keys of the operator (`add`) are not implemented yet")
+            Command::Add(sa) => {
+                self.manual_sa(sa, span);
+                let error =
+                    Diagnostic::error(span, "the daemon makes its SAs itself, without keys of the operator");
+                self.diagnostics
+                    .push(error.with_help("give this to setkey while the daemon runs: setkey -f FILE"));
             }
             Command::SpdAdd(policy) => self.add(policy, span, false),
             Command::SpdUpdate(policy) => self.add(policy, span, true),
@@ -178,50 +135,56 @@ impl<'e> Resolver<'e> {
     }
 
     fn add(&mut self, policy: &Policy, span: &Span, replaces: bool) {
-        if policy.way.value == Way::Forward {
-            self.warn(
-                &policy.way.span,
-                "`fwd` needs no policy of its own here: `in` covers forwarded packets",
-            );
+        let Some(flow) = self.flow(policy, span) else { return };
+        let (selector, direction) = flow.place();
+        if replaces {
+            self.remove(selector, direction);
+        } else if self.resolved.flows.iter().any(|f| f.place() == flow.place()) {
+            self.warn(span, "there is a policy for the same packets above already; this one is left out");
             return;
+        }
+        if let (Direction::Out, FlowAction::Protect(rules)) = (direction, &flow.action) {
+            self.connect(selector, rules, span);
+        }
+        self.resolved.flows.push(flow);
+    }
+
+    /// A policy as a kernel is given it.
+    pub(super) fn flow(&mut self, policy: &Policy, span: &Span) -> Option<FlowPolicy> {
+        if policy.way.value == Way::Forward {
+            let message = "`fwd` needs no policy of its own here: `in` covers forwarded packets";
+            self.warn(&policy.way.span, message);
+            return None;
         }
         let priority = policy.priority.as_deref().map(kernel_priority);
         if priority == Some(None) {
             self.error(&policy.way.span, "no kernel has such a priority");
         }
-        let Some((selector, direction)) = self.packets(policy, span) else { return };
+        let (selector, direction) = self.packets(policy, span)?;
         let action = match &policy.action {
             Some(Action::Ipsec(rules)) => {
                 let rules: Option<Vec<_>> = rules.iter().map(|r| self.rule(r, selector, direction)).collect();
-                let Some(rules) = rules else { return };
-                FlowAction::Protect(rules)
+                FlowAction::Protect(rules?)
             }
             Some(Action::Discard) => FlowAction::Discard,
-            _ => FlowAction::Bypass,
+            Some(Action::Entrust | Action::Bypass) => {
+                self.warn(span, "only a socket can have such a policy; for the system it is taken as `none`");
+                FlowAction::Bypass
+            }
+            Some(Action::None) | None => FlowAction::Bypass,
         };
-        if replaces {
-            self.remove(selector, direction);
-        } else if self.resolved.flows.iter().any(|f| (f.selector, f.direction) == (selector, direction)) {
-            self.warn(span, "there is a policy for the same packets above already; this one is left out");
-            return;
-        }
-        if let (Direction::Out, FlowAction::Protect(rules)) = (direction, &action) {
-            self.connect(selector, rules, span);
-        }
-        self.resolved.flows.push(FlowPolicy {
-            selector,
-            direction,
-            action,
-            ids: None,
-            priority: priority.flatten().unwrap_or(0),
-        });
+        Some(FlowPolicy { selector, direction, action, ids: None, priority: priority.flatten().unwrap_or(0) })
     }
 
     fn connect(&mut self, selector: Selector, rules: &[SecurityRule], span: &Span) {
         let [rule] = rules else {
-            self.error(span, "a policy of several rules is not implemented yet");
+            self.error(span, "SAs for a policy of several rules cannot be negotiated yet");
             return;
         };
+        if rule.protocol == Protocol::IpComp {
+            self.error(span, "SAs of ipcomp cannot be negotiated yet");
+            return;
+        }
         let host = |prefix: Prefix| prefix.is_host().then(|| prefix.address());
         let (local, remote) = match rule.endpoints {
             Some(ends) => (known(ends.local), known(ends.remote)),
@@ -246,23 +209,30 @@ impl<'e> Resolver<'e> {
     }
 
     /// The packets, seen from us, and their direction.
-    fn packets(&mut self, policy: &Policy, span: &Span) -> Option<(Selector, Direction)> {
-        let Packets::Between { src, dst, upper, detail, .. } = &policy.packets else {
+    pub(super) fn packets(&mut self, policy: &Policy, span: &Span) -> Option<(Selector, Direction)> {
+        let Packets::Between { family, src, dst, upper, detail } = &policy.packets else {
             self.error(span, "policies for tagged packets are not implemented yet");
             return None;
         };
         if policy.context.is_some() {
             self.error(span, "security contexts (`-ctx`) are not implemented yet");
         }
-        if let Some(detail) = detail {
-            self.error(&upper.span, format!("`{detail}` behind the protocol is not implemented yet"));
-        }
+        let ports = match detail {
+            None => (src.value.port, dst.value.port),
+            Some(detail) => match in_place_of_ports(upper.value, detail) {
+                Some(ports) => ports,
+                None => {
+                    self.error(&upper.span, format!("`{detail}` means nothing behind this protocol"));
+                    return None;
+                }
+            },
+        };
         let written = Selector {
-            local: self.prefix(src)?,
-            remote: self.prefix(dst)?,
+            local: self.prefix(src, family)?,
+            remote: self.prefix(dst, family)?,
             protocol: upper.value,
-            local_port: src.value.port,
-            remote_port: dst.value.port,
+            local_port: ports.0,
+            remote_port: ports.1,
         };
         if written.local.address().is_ipv4() != written.remote.address().is_ipv4() {
             self.error(&dst.span, "source and destination are of different families");
@@ -273,8 +243,8 @@ impl<'e> Resolver<'e> {
         })
     }
 
-    fn prefix(&mut self, place: &Spanned<Place>) -> Option<Prefix> {
-        let address = self.address(&place.value.host, &place.span)?;
+    fn prefix(&mut self, place: &Spanned<Place>, family: &str) -> Option<Prefix> {
+        let address = self.address(&place.value.host, family, &place.span)?;
         let prefix = match place.value.prefix {
             Some(len) => Prefix::new(address, len),
             None => Some(Prefix::host(address)),
@@ -288,30 +258,53 @@ impl<'e> Resolver<'e> {
         prefix
     }
 
-    fn address(&mut self, host: &Host, span: &Span) -> Option<IpAddr> {
+    /// The one address of a host. Where it has several, setkey refuses as well: a policy is for one.
+    fn address(&mut self, host: &Host, family: &str, span: &Span) -> Option<IpAddr> {
+        match self.addresses(host, family, span).as_slice() {
+            [] => None,
+            [only] => Some(*only),
+            _ => {
+                let error = Diagnostic::error(span, format!("`{host}` has several addresses"));
+                self.diagnostics
+                    .push(error.with_help("write the address, or -4 or -6 in front of both hosts"));
+                None
+            }
+        }
+    }
+
+    /// All addresses of a host, of the family that `-4` or `-6` demands. Where there is none it has been said why.
+    fn addresses(&mut self, host: &Host, family: &str, span: &Span) -> Vec<IpAddr> {
+        let fits = |ip: &IpAddr| !family.contains(if ip.is_ipv4() { '6' } else { '4' });
         let name = match host {
-            Host::Address(address) => return Some(*address),
+            Host::Address(address) if fits(address) => return vec![*address],
+            Host::Address(_) => {
+                self.error(span, "the address is not of the family that `-4` or `-6` demands");
+                return Vec::new();
+            }
             Host::Name(name) => name,
         };
         if name.contains('%') {
             self.error(span, "addresses with a scope are not implemented yet");
-            return None;
+            return Vec::new();
+        }
+        if family.contains('n') {
+            self.error(span, format!("`{name}` is a name, and `-n` forbids to look it up"));
+            return Vec::new();
         }
         if !self.env.is_open() {
             // A placeholder: where nothing may be looked up, any address serves.
-            return Some(IpAddr::V4([192, 0, 2, 1].into()));
+            let any: IpAddr = if family.contains('6') {
+                [0x2001, 0xdb8, 0, 0, 0, 0, 0, 1].into()
+            } else {
+                [192, 0, 2, 1].into()
+            };
+            return vec![any];
         }
-        match self.env.lookup_host(name).as_slice() {
-            [] => {
-                self.error(span, format!("the host name `{name}` is not known"));
-                None
-            }
-            [only] => Some(*only),
-            [first, ..] => {
-                self.warn(span, format!("`{name}` has several addresses; {first} is used"));
-                Some(*first)
-            }
+        let found: Vec<_> = self.env.lookup_host(name).into_iter().filter(fits).collect();
+        if found.is_empty() {
+            self.error(span, format!("the host name `{name}` is not known"));
         }
+        found
     }
 
     fn rule(&mut self, rule: &Spanned<Rule>, selector: Selector, way: Direction) -> Option<SecurityRule> {
@@ -319,10 +312,7 @@ impl<'e> Resolver<'e> {
         let protocol = match written.protocol {
             "esp" => Protocol::Esp,
             "ah" => Protocol::Ah,
-            other => {
-                self.error(&rule.span, format!("{other} is not implemented yet"));
-                return None;
-            }
+            _ => Protocol::IpComp,
         };
         let is_tunnel = written.tunnel.unwrap_or(false);
         let endpoints = match &written.ends {
@@ -334,7 +324,7 @@ impl<'e> Resolver<'e> {
                 };
                 let mut end = |place: &Place| match &place.host {
                     Host::Name(name) if name == "me" || name == "any" => Some(any),
-                    host => self.address(host, &rule.span),
+                    host => self.address(host, "", &rule.span),
                 };
                 let (src, dst) = (end(src)?, end(dst)?);
                 Some(match way {
@@ -356,6 +346,22 @@ impl<'e> Resolver<'e> {
                 Level::Unique(_) => sadb::Level::Unique(self.request_id(selector)),
             },
         })
+    }
+}
+
+/// What stands behind the protocol, where a kernel has it: type and code of ICMP, both halves of a GRE key.
+fn in_place_of_ports(protocol: u8, detail: &str) -> Option<(u16, u16)> {
+    match protocol {
+        // ICMP, ICMPv6, Mobility.
+        1 | 58 | 135 => {
+            let (kind, code) = detail.split_once(',').unwrap_or((detail, "0"));
+            Some((kind.parse::<u8>().ok()?.into(), code.parse::<u8>().ok()?.into()))
+        }
+        47 => {
+            let octets = detail.parse::<u32>().ok()?.to_be_bytes();
+            Some((u16::from_be_bytes([octets[0], octets[1]]), u16::from_be_bytes([octets[2], octets[3]])))
+        }
+        _ => None,
     }
 }
 
@@ -383,26 +389,6 @@ fn known(address: IpAddr) -> Option<IpAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn steps_follow_the_file() {
-        let text = "flush esp; spdflush;\n\
-            spdadd 10.1.0.0/24 10.2.0.0/24 any -P out ipsec esp/tunnel/192.0.2.1-192.0.2.2/require;\n\
-            spdadd 10.1.0.0/24 10.2.0.0/24 any -P out none;\n\
-            spddelete 10.3.0.0/24 10.4.0.0/24 any -P in;\n\
-            spdupdate 10.1.0.0/24 10.2.0.0/24 any -P out discard;\nexit;\nspdflush;\n";
-        let env = crate::conf::NoFiles;
-        let config = super::super::load("setkey.conf", text, &env).0.unwrap();
-        let steps = steps(&config, &env).0.unwrap();
-        let [Step::FlushSad(Some(Protocol::Esp)), Step::FlushSpd, first, gone, last] = &steps[..] else {
-            panic!("{steps:#?}")
-        };
-        assert!(matches!(first, Step::Install(FlowPolicy { action: FlowAction::Protect(_), .. })));
-        let Step::Remove(gone) = gone else { panic!("{gone:?}") };
-        let third = Prefix::new([10, 4, 0, 0].into(), 24).unwrap();
-        assert_eq!((gone.selector.local, gone.direction), (third, Direction::In), "seen from us");
-        assert!(matches!(last, Step::Install(FlowPolicy { action: FlowAction::Discard, .. })));
-    }
 
     #[test]
     fn priorities_are_the_kernels() {

@@ -9,21 +9,9 @@ pub(super) const RULE_PROTOCOLS: &[&str] = &["esp", "ah", "ipcomp"];
 /// Compression algorithms.
 pub(super) const COMPRESSION: &[&str] = &["deflate", "oui", "lzs"];
 
-/// Options of `add`, and how many words follow each.
-pub(super) const OPTIONS: &[(&str, usize)] = &[
-    ("m", 1),
-    ("r", 1),
-    ("u", 1),
-    ("f", 1),
-    ("lh", 1),
-    ("ls", 1),
-    ("bh", 1),
-    ("bs", 1),
-    ("ctx", 3),
-    ("natt_mtu", 1),
-    ("esn", 0),
-    ("hwif", 1),
-];
+/// Options of `add`, without their dash.
+pub(super) const OPTIONS: &[&str] =
+    &["m", "r", "u", "f", "lh", "ls", "bh", "bs", "ctx", "natt", "natt_mtu", "esn", "hwif"];
 
 /// An algorithm: its name as written, the fewest and the most bits of its keys, and the step between.
 pub(super) struct Algorithm {

@@ -64,6 +64,8 @@ pub struct VerifiedPeer {
     pub subject: String,
     /// The subject in DER; empty for a key without certificate.
     pub subject_der: Vec<u8>,
+    /// The whole certificate in DER; empty for a key without certificate.
+    pub certificate: Vec<u8>,
     /// What is weak about the proof.
     pub weaknesses: Vec<Weakness>,
     /// When the first certificate of the chain runs out; never for a key without certificate.
@@ -118,6 +120,7 @@ impl VerifyRequest {
         Ok(VerifiedPeer {
             subject: end.subject().to_owned(),
             subject_der: end.subject_der().to_vec(),
+            certificate: end.der().to_vec(),
             weaknesses: self.weaknesses(path),
             not_after: path.iter().map(Certificate::not_after).min().unwrap_or_else(|| end.not_after()),
         })
@@ -133,6 +136,7 @@ impl VerifyRequest {
         Ok(VerifiedPeer {
             subject: key.to_string(),
             subject_der: Vec::new(),
+            certificate: Vec::new(),
             weaknesses: key.rsa_bits().filter(|n| *n < 2048).map(Weakness::RsaKeyBits).into_iter().collect(),
             not_after: UnixTime(i64::MAX),
         })

@@ -203,6 +203,18 @@ fn phase2(about: &Phase2Ref, what: &Phase2Event) -> Vec<Line> {
         Phase2Event::ResponderLifetime { seconds } => {
             debug(format!("ipsec_handle_leftover_payload: {peer} sets a lifetime of {seconds} seconds"))
         }
+        Phase2Event::OwnLifetime { ours, theirs } => {
+            debug(format!("phase 2 lifetime: {peer} wants {theirs} seconds, {ours} are used"))
+        }
+        Phase2Event::PolicyWanted => {
+            info(format!("a policy is generated for {peer}: {}", traffic(&about.selector)))
+        }
+        Phase2Event::PolicyUpdated => {
+            debug(format!("the policy generated for {peer} serves again: {}", traffic(&about.selector)))
+        }
+        Phase2Event::PolicyDeleted => {
+            info(format!("the policy generated for {peer} is gone: {}", traffic(&about.selector)))
+        }
         Phase2Event::Established(_) => info(format!(
             "isakmpd: quick mode done{}: src: {} dst: {peer}",
             as_responder(about.role),

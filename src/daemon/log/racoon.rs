@@ -4,7 +4,7 @@ use super::explain::{self, At, hex};
 use super::{Level, Line, Notice};
 use crate::ike::error::{Severity, Why};
 use crate::ike::event::{Event, Phase1Event, Phase1Ref, Phase2Event, Phase2Ref, Role};
-use crate::sadb::{AddressPair, Mode, Protocol, SaId, SaParams};
+use crate::sadb::{AddressPair, Mode, Protocol, SaId, SaParams, Selector};
 use crate::wire::registry::ExchangeType;
 
 pub(super) fn render(event: &Event) -> Vec<Line> {
@@ -279,6 +279,16 @@ fn phase2(about: &Phase2Ref, what: &Phase2Event) -> Vec<Line> {
         Phase2Event::ResponderLifetime { seconds } => {
             info(format!("received RESPONDER-LIFETIME: {seconds} seconds"))
         }
+        Phase2Event::OwnLifetime { ours, theirs } => {
+            vec![Line::new(Level::Notice, format!("use own lifetime: my:{ours} peer:{theirs}"))]
+        }
+        Phase2Event::PolicyWanted => {
+            info(format!("no policy found, try to generate the policy : {}", policy_index(&about.selector)))
+        }
+        Phase2Event::PolicyUpdated => {
+            info(format!("Update the generated policy : {}", policy_index(&about.selector)))
+        }
+        Phase2Event::PolicyDeleted => info("deleting a generated policy.".to_owned()),
         Phase2Event::Established(pair) => [&pair.inbound.0, &pair.outbound.0]
             .into_iter()
             .flat_map(|sa| info(established(sa, addresses)))
@@ -317,11 +327,29 @@ fn phase2_failed(about: &Phase2Ref, why: &Why) -> Vec<Line> {
             format!("phase2 negotiation failed due to time up waiting for phase1. {protocol} {ends} ")
         }
         Why::TimedOut { .. } => format!("{peer} give up to get IPsec-SA due to time up to wait."),
+        Why::NoConnection { selector, .. } => format!("no policy found: {}", policy_index(selector)),
+        Why::NoPhase2Policy(_) | Why::NotInGroup(_) => "failed to get sainfo.".to_owned(),
         _ => "phase2 negotiation failed.".to_owned(),
     };
     let level = if why.severity() == Severity::Noise { Level::Debug } else { Level::Error };
     let second = format!("no IPsec-SA for {traffic}: {}", explain::printable(&why.to_string()));
     vec![Line::about(peer, level, first), Line::about(peer, level, second)]
+}
+
+/// An inbound policy as racoon names it: `10.2.0.0/24[0] 10.1.0.0/24[0] proto=any dir=in`, the peer's side first.
+fn policy_index(selector: &Selector) -> String {
+    let Selector { local, remote, protocol, local_port, remote_port } = selector;
+    let protocol = match protocol {
+        0 => "any".to_owned(),
+        1 => "icmp".to_owned(),
+        6 => "tcp".to_owned(),
+        17 => "udp".to_owned(),
+        58 => "icmp6".to_owned(),
+        number => number.to_string(),
+    };
+    let theirs = format!("{}/{}[{remote_port}]", remote.address(), remote.prefix_len());
+    let ours = format!("{}/{}[{local_port}]", local.address(), local.prefix_len());
+    format!("{theirs} {ours} proto={protocol} dir=in")
 }
 
 fn established(sa: &SaParams, addresses: &AddressPair) -> String {

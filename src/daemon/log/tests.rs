@@ -177,6 +177,37 @@ fn racoon_says_what_racoon_says() {
 }
 
 #[test]
+fn racoon_says_what_it_grants() {
+    let p2 = |what| Event::Phase2(phase2(Role::Responder), what);
+    let web = |what| {
+        let mut about = phase2(Role::Responder);
+        about.selector.protocol = 6;
+        about.selector.local_port = 80;
+        Event::Phase2(about, what)
+    };
+    let selector = phase2(Role::Responder).selector;
+    let events = [
+        p2(Phase2Event::PolicyWanted),
+        web(Phase2Event::PolicyUpdated),
+        p2(Phase2Event::OwnLifetime { ours: 3600, theirs: 28_800 }),
+        p2(Phase2Event::PolicyDeleted),
+        p2(Phase2Event::Failed(Why::NoConnection { selector, nearest: None })),
+        p2(Phase2Event::Failed(Why::NoPhase2Policy(selector))),
+    ];
+    let lines: Vec<_> = events.iter().flat_map(|e| written(Dialect::Racoon, e, Level::Info)).collect();
+    let expected = "\
+2026-11-23 08:35:09: INFO: no policy found, try to generate the policy : 192.168.2.0/24[0] 192.168.1.0/24[0] proto=any dir=in
+2026-11-23 08:35:09: INFO: Update the generated policy : 192.168.2.0/24[0] 192.168.1.0/24[80] proto=tcp dir=in
+2026-11-23 08:35:09: NOTIFY: use own lifetime: my:3600 peer:28800
+2026-11-23 08:35:09: INFO: deleting a generated policy.
+2026-11-23 08:35:09: [10.99.0.2] ERROR: no policy found: 192.168.2.0/24[0] 192.168.1.0/24[0] proto=any dir=in
+2026-11-23 08:35:09: [10.99.0.2] ERROR: no IPsec-SA for 192.168.1.0/24 to 192.168.2.0/24: the peer asks for 192.168.1.0/24[any] 192.168.2.0/24[any] any (ours, then its own), and no connection with it is configured
+2026-11-23 08:35:09: [10.99.0.2] ERROR: failed to get sainfo.
+2026-11-23 08:35:09: [10.99.0.2] ERROR: no IPsec-SA for 192.168.1.0/24 to 192.168.2.0/24: no phase 2 configuration is for 192.168.1.0/24[any] 192.168.2.0/24[any] any";
+    assert_eq!(lines.join("\n"), expected);
+}
+
+#[test]
 fn isakmpd_says_what_isakmpd_says() {
     let net = |text: &str| Identity::Address(text.parse().expect("an address"));
     let events = [

@@ -7,7 +7,7 @@ use super::connections::Wish;
 use super::{Command, Endpoint, Refused};
 use crate::ike::context::RequestOwner;
 use crate::ike::error::Why;
-use crate::ike::event::{Event, Phase1Event, Phase1Id};
+use crate::ike::event::{Event, Phase1Event, Phase1Id, Role};
 use crate::ike::phase2::{Pair, PairId};
 use crate::ike::policy::Policy;
 use crate::ike::timer::Timer;
@@ -20,6 +20,7 @@ impl Endpoint {
     /// # Errors
     /// [`Refused`] says why nothing was changed.
     pub fn handle_command(&mut self, now: Now, command: Command) -> Result<(), Refused> {
+        self.core.out.timers.begin(now);
         if self.draining {
             return Err(Refused::ShuttingDown);
         }
@@ -27,6 +28,18 @@ impl Endpoint {
             Command::Connect(name) => self.connect(now, name),
             Command::Disconnect(name) => self.disconnect(now, name),
             Command::DeletePeer(address) => self.delete_peer(now, address),
+            Command::Call(call) => self.call(now, call),
+            Command::ConnectTraffic(protocol, selector) => self.connect_traffic(now, protocol, selector),
+            Command::DeleteTraffic(protocol, selector) => self.delete_traffic(now, protocol, selector),
+            Command::DeleteBetween { local, remote } => self.delete_between(now, local, remote),
+            Command::FlushPhase1 => {
+                self.flush_phase1(now);
+                Ok(())
+            }
+            Command::FlushPhase2(protocol) => {
+                self.flush_phase2(now, protocol);
+                Ok(())
+            }
             Command::Reload(policy) => {
                 self.reload(now, policy);
                 Ok(())
@@ -62,7 +75,7 @@ impl Endpoint {
         Ok(())
     }
 
-    fn delete_pairs(&mut self, now: Now, pairs: Vec<PairId>) {
+    pub(super) fn delete_pairs(&mut self, now: Now, pairs: Vec<PairId>) {
         for pair in pairs {
             self.tell_deleted(now, pair);
             self.drop_pair(now, pair, false);
@@ -70,7 +83,7 @@ impl Endpoint {
     }
 
     fn delete_peer(&mut self, now: Now, address: IpAddr) -> Result<(), Refused> {
-        let pairs: Vec<_> = self.pairs.values().filter(|p| p.outbound.dst == address).map(|p| p.id).collect();
+        let pairs: Vec<_> = self.pairs.values().filter(|p| p.hosts.remote == address).map(|p| p.id).collect();
         let phase1s: Vec<_> = self.phase1_with(address).map(|p| p.common.id).collect();
         if pairs.is_empty() && phase1s.is_empty() {
             return Err(Refused::NoSuchPeer(address));
@@ -81,14 +94,19 @@ impl Endpoint {
         Ok(())
     }
 
-    fn delete_phase1s(&mut self, now: Now, ids: Vec<Phase1Id>, why: &Why) {
+    pub(super) fn delete_phase1s(&mut self, now: Now, ids: Vec<Phase1Id>, why: &Why) {
         for id in ids {
+            // The peer is told, so that it has nothing against being called again.
+            if let Some(phase1) = self.phase1.get(&id) {
+                self.last_begun.remove(&phase1.common.addresses.remote.ip());
+            }
             self.delete_phase1(now, id, why, Phase1Event::Deleted { by_peer: false });
         }
     }
 
     /// Replaces the policy. What runs under an unchanged part of it goes on; the rest is deleted.
     fn reload(&mut self, now: Now, policy: Arc<Policy>) {
+        self.yield_granted(now, &policy);
         let old = std::mem::replace(&mut self.core.policy, Arc::clone(&policy));
         // A changed policy takes the place of the old one, which stays where the kernel refuses the new: packets must
         // not leave in the clear in between.
@@ -106,8 +124,9 @@ impl Endpoint {
             .quick
             .values()
             .filter(|q| {
+                let peer = &q.common.phase1.policy.name;
                 policy.keeps(&old, q.common.connection.as_ref()).is_none()
-                    || !policy.phase2.contains(&q.common.policy)
+                    || policy.phase2_heir(&q.common.policy, peer, peer).is_none()
             })
             .map(|q| q.common.id)
             .collect();
@@ -123,8 +142,10 @@ impl Endpoint {
     fn without_policy(&mut self, policy: &Policy, old: &Policy) -> (Vec<PairId>, Vec<Phase1Id>) {
         let mut pairs = Vec::new();
         for pair in self.pairs.values_mut() {
-            let phase1 = policy.phase1.iter().find(|p| **p == pair.phase1.policy);
-            let phase2 = policy.phase2.iter().find(|p| **p == pair.policy);
+            let (remote, peer_id) = (pair.hosts.remote, Some(&pair.peer_id));
+            let phase1 = policy.heir(&pair.phase1.policy, remote, peer_id);
+            let phase2 = phase1
+                .and_then(|phase1| policy.phase2_heir(&pair.policy, &pair.phase1.policy.name, &phase1.name));
             match (phase1, phase2, policy.keeps(old, pair.connection.as_ref())) {
                 (Some(phase1), Some(phase2), Some(connection)) => {
                     pair.phase1.policy = Arc::clone(phase1);
@@ -136,11 +157,18 @@ impl Endpoint {
         }
         let mut phase1s = Vec::new();
         for phase1 in self.phase1.values_mut() {
-            match policy.phase1.iter().find(|p| **p == phase1.common.policy) {
-                Some(same) => {
-                    phase1.common.policy = Arc::clone(same);
-                    phase1.common.others.retain(|other| policy.phase1.contains(other));
-                }
+            phase1.common.others.retain(|other| policy.phase1.contains(other));
+            let remote = phase1.common.addresses.remote.ip();
+            let peer_id = phase1.established().map(|sa| &sa.peer_id);
+            let heir = match (peer_id, phase1.common.role) {
+                // A stranger that has proved nothing yet has to prove it under what is in force now.
+                (None, Role::Responder) => policy.phase1.iter().find(|p| **p == phase1.common.policy),
+                _ => policy.heir(&phase1.common.policy, remote, peer_id),
+            };
+            match heir {
+                // What is under way goes on with the certificate that it began with.
+                Some(same) if peer_id.is_none() && same.name == phase1.common.policy.name => {}
+                Some(same) => phase1.common.policy = Arc::clone(same),
                 None => phase1s.push(phase1.common.id),
             }
         }

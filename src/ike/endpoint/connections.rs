@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Endpoint;
+use super::grants::Granted;
 use crate::ike::context::RequestOwner;
 use crate::ike::error::Why;
 use crate::ike::event::{Event, Phase1Id, Role};
 use crate::ike::exchange::Exchange;
-use crate::ike::phase2::{Common, Pair, PairId, PairStage, Quick, QuickId};
-use crate::ike::policy::{Connection, Policy, Start};
+use crate::ike::phase2::{Caller, Common, Pair, PairId, PairStage, Quick, QuickId};
+use crate::ike::policy::{Asked, Connection, Identity, Policy, Start};
 use crate::ike::proposal::phase2::Encapsulation;
 use crate::ike::timer::Timer;
 use crate::sadb::{AcquireId, Endpoints, Level, Mode, Protocol, Request, SecurityRule, Selector};
@@ -34,6 +35,8 @@ pub(super) struct Wish {
     pub(super) mode: Mode,
     /// The request id of the kernel's policy, 0 for none.
     pub(super) reqid: u32,
+    /// The only peer that it is for, where others may have its address too.
+    pub(super) peer_id: Option<Identity>,
     pub(super) acquire: Option<AcquireId>,
     pub(super) replaces: Option<PairId>,
 }
@@ -56,6 +59,7 @@ impl Wish {
             protocol: connection.protocol,
             mode: connection.mode,
             reqid: connection.reqid,
+            peer_id: None,
             acquire: None,
             replaces: None,
         })
@@ -69,7 +73,8 @@ impl Wish {
 impl Endpoint {
     /// All connections, those of the configuration first.
     pub(super) fn connections(&self) -> impl Iterator<Item = &Arc<Connection>> {
-        self.core.policy.connections.iter().chain(&self.kernel_connections)
+        let granted = self.granted.values().map(Granted::connection);
+        self.core.policy.connections.iter().chain(&self.kernel_connections).chain(granted)
     }
 
     /// The kernel has a packet and no SA for it.
@@ -81,7 +86,10 @@ impl Endpoint {
         endpoints: Endpoints,
         rules: Vec<SecurityRule>,
     ) {
-        let connection = self.connection_for(&selector, endpoints.remote).map(Arc::clone);
+        let connection = self
+            .connection_for(&selector, endpoints.remote)
+            .or_else(|| self.granted_to(&selector, endpoints.remote))
+            .map(Arc::clone);
         let first = rules.first().copied();
         let reqid = match first.map(|rule| rule.level) {
             Some(Level::Unique(id @ 1..)) => id,
@@ -95,6 +103,7 @@ impl Endpoint {
             protocol: first.map_or(Protocol::Esp, |rule| rule.protocol),
             mode: first.map_or(Mode::Tunnel, |rule| rule.mode),
             reqid,
+            peer_id: self.grantee(&selector).map(|caller| caller.peer_id.clone()),
             acquire: Some(id),
             replaces: None,
         };
@@ -116,7 +125,7 @@ impl Endpoint {
     /// for them all the same means that it does not use them, and another pair would not be used either.
     fn age_of_answer(&self, now: Now, wish: &Wish) -> Option<Duration> {
         let answers = |p: &&Pair| {
-            wish.is_for(&p.selector, p.outbound.dst)
+            wish.is_for(&p.selector, p.hosts.remote)
                 && (p.outbound.protocol, p.algorithms.encapsulation.mode, p.reqid)
                     == (wish.protocol, wish.mode, wish.reqid)
                 && matches!(p.stage, PairStage::Mature | PairStage::Rekeying)
@@ -137,10 +146,15 @@ impl Endpoint {
             // A later attempt at a rekey finds what came of the one under way.
             return self.rekey_failed(now, wish.replaces);
         }
-        let Some(policy) = self.core.policy.phase1_for(remote).map(Arc::clone) else {
+        let policies = self.core.policy.serving(remote, &wish.selector);
+        let Some(policy) = policies.first().map(Arc::clone) else {
             return self.cannot(now, &wish, Why::NoPolicy);
         };
-        if let Some(phase1) = self.phase1_to(remote, &policy.name) {
+        let usable = match &wish.peer_id {
+            Some(peer_id) => self.phase1_of(remote, peer_id),
+            None => self.phase1_to(remote, &policies),
+        };
+        if let Some(phase1) = usable {
             return self.start_quick(now, phase1, wish);
         }
         if !self.is_calling(remote)
@@ -208,9 +222,21 @@ impl Endpoint {
         let Some(phase1) = self.phase1.get_mut(&id) else {
             return self.cannot(now, &wish, Why::Phase1Failed);
         };
-        let Some(policy) =
-            self.core.policy.phase2_for(&wish.selector, &phase1.common.policy.name).map(Arc::clone)
-        else {
+        let Some((common, sa)) = phase1.established_mut() else { return };
+        let caller = Caller::of(common, sa);
+        if let Some(expected) = wish.peer_id.as_ref().filter(|expected| !expected.is_same(&caller.peer_id)) {
+            let (got, expected) = (caller.peer_id.to_string(), expected.to_string());
+            return self.cannot(now, &wish, Why::IdentityRefused { got, expected });
+        }
+        let asked = Asked {
+            selector: &wish.selector,
+            names: (None, None),
+            phase1: &common.policy,
+            peer_id: Some(&caller.peer_id),
+            client: caller.own_address(wish.endpoints.remote),
+            generates: false,
+        };
+        let Some(policy) = self.core.policy.phase2_for(&asked).map(Arc::clone) else {
             let why = Why::NoPhase2Policy(wish.selector);
             return self.cannot(now, &wish, why);
         };
@@ -218,12 +244,11 @@ impl Endpoint {
             let why = Why::NoTransforms(wish.protocol);
             return self.cannot(now, &wish, why);
         }
-        let udp = phase1.common.nat.is_some_and(crate::ike::nat_traversal::Nat::found);
+        let udp = common.nat.is_some_and(crate::ike::nat_traversal::Nat::found);
         let encapsulation = Encapsulation { protocol: wish.protocol, mode: wish.mode, udp };
         if !encapsulation.is_possible() {
             return self.cannot(now, &wish, Why::AhThroughNat);
         }
-        let Some((common, sa)) = phase1.established_mut() else { return };
         let mut ctx = self.core.context(now);
         let message_id = match sa.new_id(&mut ctx) {
             Ok(message_id) => message_id,
@@ -233,7 +258,7 @@ impl Endpoint {
             Common {
                 id: QuickId(number),
                 phase1: common.reference(),
-                peer_id: sa.peer_id.clone(),
+                caller,
                 keys: Arc::clone(&sa.keys),
                 route: common.route(),
                 message_id,
@@ -335,12 +360,12 @@ impl Endpoint {
     }
 
     /// Whether a connection has a pair, or a quick mode of either side is about to make one.
-    fn is_up(&self, connection: &Connection) -> bool {
+    pub(super) fn is_up(&self, connection: &Connection) -> bool {
         let same = |selector: &Selector, remote: IpAddr| {
             *selector == connection.selector && connection.remote.is_none_or(|r| r == remote)
         };
         let sends = |p: &Pair| matches!(p.stage, PairStage::Mature | PairStage::Rekeying);
-        self.pairs.values().any(|p| sends(p) && same(&p.selector, p.outbound.dst))
+        self.pairs.values().any(|p| sends(p) && same(&p.selector, p.hosts.remote))
             || self.quick.values().any(|q| {
                 q.state.name() != "Finished" && same(&q.common.selector, q.common.route.0.remote.ip())
             })

@@ -40,6 +40,7 @@ impl Before {
 impl Endpoint {
     /// A datagram arrived.
     pub fn handle_datagram(&mut self, now: Now, meta: DatagramMeta, bytes: &[u8]) {
+        self.core.out.timers.begin(now);
         self.count("datagrams received");
         let result = Header::parse(bytes).map_err(Reject::from).and_then(|header| {
             if header.cookies.i.is_zero() {

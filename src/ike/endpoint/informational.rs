@@ -227,8 +227,13 @@ impl Endpoint {
         let mut result = Ok(());
         for spi in spis {
             let named = self.by_sa.get(&SaId { protocol, dst: remote, spi: *spi });
+            // Where it speaks for others, its SAs end elsewhere.
+            let is_its = |p: &&crate::ike::phase2::Pair| {
+                (p.hosts.remote, p.outbound.protocol, p.outbound.spi) == (remote, protocol, *spi)
+            };
             let pair = named
                 .and_then(|id| self.pairs.get(id))
+                .or_else(|| self.pairs.values().find(is_its))
                 .filter(|p| p.outbound.spi == *spi && p.peer_id.is_same(&sender));
             match pair.map(|p| p.id) {
                 Some(pair) => self.peer_deleted(now, pair),

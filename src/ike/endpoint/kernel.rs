@@ -20,6 +20,7 @@ const NOTICE_SPACING: Duration = Duration::from_secs(30);
 impl Endpoint {
     /// The kernel said something.
     pub fn handle_kernel(&mut self, now: Now, event: KernelEvent) {
+        self.core.out.timers.begin(now);
         match event {
             KernelEvent::Reply { id, result } => self.reply(now, id, result),
             KernelEvent::Acquire { id, selector, endpoints, rules } => {
@@ -33,6 +34,7 @@ impl Endpoint {
                 let flows = &self.core.policy.flows;
                 let is_other = |e: &&PolicyEntry| flows.iter().all(|flow| flow.place() != e.policy.place());
                 let others = list.iter().filter(is_other);
+                self.kernel_places = others.clone().map(|e| e.policy.place()).collect();
                 self.kernel_connections = others.filter_map(connection).map(Arc::new).collect();
             }
             KernelEvent::Notice(notice) => self.notice(now, notice),
@@ -74,6 +76,13 @@ impl Endpoint {
                 if let Err(error) = result {
                     let what = format!("install the policy {direction} {selector}");
                     self.core.out.event(Event::Kernel { what, error });
+                }
+            }
+            Some(RequestOwner::Granted(selector)) => {
+                if let Err(error) = result {
+                    let what = format!("install the generated policy {selector}");
+                    self.core.out.event(Event::Kernel { what, error });
+                    self.granted_refused(now, &selector);
                 }
             }
             Some(RequestOwner::Cleanup) | None => {}

@@ -11,7 +11,7 @@ use crate::ike::informational;
 use crate::ike::phase2::{Pair, PairId, PairStage, State as QuickState};
 use crate::ike::policy::Start;
 use crate::ike::timer::Timer;
-use crate::sadb::{Endpoints, Request, SaId};
+use crate::sadb::{Request, SaId};
 use crate::time::Now;
 
 /// How long the initiator of a rekey goes on sending with the old pair: until the peer has surely read message 3.
@@ -52,10 +52,10 @@ impl Endpoint {
 
     /// The other pairs for the same traffic with the same peer, which may share its address with others behind a NAT.
     fn others<'a>(&'a self, pair: &'a Pair) -> impl Iterator<Item = &'a Pair> {
-        let (id, selector, remote) = (pair.id, pair.selector, pair.outbound.dst);
+        let (id, selector, remote) = (pair.id, pair.selector, pair.hosts.remote);
         self.pairs
             .values()
-            .filter(move |p| p.id != id && p.selector == selector && p.outbound.dst == remote)
+            .filter(move |p| p.id != id && p.selector == selector && p.hosts.remote == remote)
             .filter(move |p| p.peer_id.is_same(&pair.peer_id))
     }
 
@@ -155,7 +155,7 @@ impl Endpoint {
         self.quick.values().any(|q| {
             matches!(q.state, QuickState::ExpectHash3(_))
                 && q.common.selector == pair.selector
-                && q.common.route.0.remote.ip() == pair.outbound.dst
+                && q.common.route.0.remote.ip() == pair.hosts.remote
         })
     }
 
@@ -171,16 +171,17 @@ impl Endpoint {
             }
             return;
         }
-        if pair.stage != PairStage::Mature || passive {
+        if pair.stage != PairStage::Mature || passive || pair.policy.is_by_name() {
             return;
         }
         let wish = Wish {
             connection: pair.connection.clone(),
             selector: pair.selector,
-            endpoints: Endpoints { local: pair.inbound.dst, remote: pair.outbound.dst },
+            endpoints: pair.hosts,
             protocol: pair.algorithms.encapsulation.protocol,
             mode: pair.algorithms.encapsulation.mode,
             reqid: pair.reqid,
+            peer_id: self.grantee(&pair.selector).map(|caller| caller.peer_id.clone()),
             acquire: None,
             replaces: Some(id),
         };
@@ -274,14 +275,17 @@ impl Endpoint {
         for sa in [pair.inbound, pair.outbound] {
             self.by_sa.remove(&sa);
         }
+        self.release_granted(&pair.selector);
         Some(pair)
     }
 
     /// Tells the peer, if an ISAKMP SA with it exists, that we receive with a pair no longer.
     pub(super) fn tell_deleted(&mut self, now: Now, id: PairId) {
         let Some(pair) = self.pairs.get(&id) else { return };
-        let (remote, inbound) = (pair.outbound.dst, pair.inbound);
-        if let Some(phase1) = self.usable_phase1(remote, &pair.phase1.policy.name) {
+        let (remote, inbound) = (pair.hosts.remote, pair.inbound);
+        // Who shares an address with others is told itself, if it can be.
+        let of_peer = self.phase1_of(remote, &pair.peer_id);
+        if let Some(phase1) = of_peer.or_else(|| self.usable_phase1(remote, &pair.phase1.policy.name)) {
             self.inform(now, phase1, &informational::delete_phase2(inbound));
         }
     }

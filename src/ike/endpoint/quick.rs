@@ -6,21 +6,15 @@ use std::sync::Arc;
 use super::Endpoint;
 use crate::crypto::job::CryptoResult;
 use crate::ike::error::{Reject, Why};
-use crate::ike::event::{Event, Phase1Id, Phase2Event, Phase2Ref, Role};
+use crate::ike::event::{Event, Phase1Id, Phase2Event, Role};
 use crate::ike::exchange::{Exchange, Received};
-use crate::ike::identity;
 use crate::ike::informational;
-use crate::ike::nat_traversal::Nat;
-use crate::ike::phase2::{self, Common, Handled, PairId, PeerRequest, Quick, QuickId};
-use crate::ike::policy::{Connection, Phase2Policy};
-use crate::ike::proposal::phase2::{Encapsulation, select};
-use crate::sadb::{KernelError, Mode, Prefix, Protocol, Reply, SaId, Selector, Spi};
+use crate::ike::phase2::{Caller, Common, Handled, PairId, PeerRequest, Quick, QuickId};
+use crate::ike::policy::Phase2Policy;
+use crate::ike::proposal::phase2::Encapsulation;
+use crate::sadb::{KernelError, Mode, Prefix, Protocol, Reply, SaId, Selector};
 use crate::time::Now;
 use crate::wire::header::MessageId;
-use crate::wire::payload::Identification;
-
-/// Quick modes under one ISAKMP SA at the same time.
-const MAX_QUICK: usize = 256;
 
 /// A quick mode before an input, for when it has ended.
 #[derive(Clone, Debug)]
@@ -28,6 +22,7 @@ struct Before {
     key: (Phase1Id, MessageId),
     name: String,
     remote: IpAddr,
+    selector: Selector,
     replaces: Option<PairId>,
 }
 
@@ -38,6 +33,7 @@ impl Before {
             key: (common.phase1.id, common.message_id),
             name: common.name().to_owned(),
             remote: common.route.0.remote.ip(),
+            selector: common.selector,
             replaces: common.replaces,
         }
     }
@@ -99,6 +95,7 @@ impl Endpoint {
                 self.count("phase 2 established");
                 self.confirm(before.key.0);
                 self.failures.retain(|f| f.name != before.name);
+                self.install_granted(&pair.selector);
                 self.insert_pair(now, *pair);
                 None
             }
@@ -114,6 +111,7 @@ impl Endpoint {
         self.count("phase 2 failed");
         self.fail(now, before.name, before.remote, why.to_string());
         self.rekey_failed(now, before.replaces);
+        self.release_granted(&before.selector);
         self.check_later(now);
     }
 
@@ -155,7 +153,7 @@ impl Endpoint {
         let quick = Common {
             id: QuickId(number),
             phase1: common.reference(),
-            peer_id: sa.peer_id.clone(),
+            caller: Caller::of(common, sa),
             keys: Arc::clone(&sa.keys),
             route: common.route(),
             message_id,
@@ -196,117 +194,11 @@ impl Endpoint {
                     .connection
                     .as_ref()
                     .map_or_else(|| reference.selector.to_string(), |c| c.name.clone());
-                let key = (id, message_id);
-                self.quick_ended(now, Before { key, name, remote: after, replaces: None }, &why);
+                let (key, selector) = ((id, message_id), reference.selector);
+                self.quick_ended(now, Before { key, name, remote: after, selector, replaces: None }, &why);
                 Err(Reject::Notify(why))
             }
         }
-    }
-
-    /// Finds the connection and the policy that a peer's request falls under, and chooses a transform.
-    fn agree(
-        &mut self,
-        now: Now,
-        common: Common,
-        nat: Nat,
-        opened: phase2::Opened,
-    ) -> Result<(Common, PeerRequest), Box<(Phase2Ref, Why)>> {
-        let mut common = common;
-        let under_way = self.quick.values().filter(|q| q.common.phase1.id == common.phase1.id).count();
-        if self.draining || under_way >= MAX_QUICK {
-            return Err(Box::new((common.reference(), Why::HalfOpenLimit)));
-        }
-        if let Some((ci, cr)) = &opened.ids {
-            common.selector = peer_selector(ci, cr).map_err(|why| Box::new((common.reference(), why)))?;
-        }
-        common.learn_originals(opened.originals);
-        let remote = common.route.0.remote.ip();
-        let Some((connection, selector)) = self.connection_of(&common, nat) else {
-            let nearest = self.nearest_connection(&common.selector, remote);
-            return Err(Box::new((
-                common.reference(),
-                Why::NoConnection { selector: common.selector, nearest },
-            )));
-        };
-        common.selector = selector;
-        common.encapsulation.protocol = connection.protocol;
-        common.encapsulation.mode = connection.mode;
-        common.reqid = connection.reqid;
-        common.connection = Some(Arc::clone(connection));
-        if !common.encapsulation.is_possible() {
-            return Err(Box::new((common.reference(), Why::AhThroughNat)));
-        }
-        let Some(policy) = self.core.policy.phase2_for(&common.selector, &common.phase1.policy.name) else {
-            return Err(Box::new((common.reference(), Why::NoPhase2Policy(common.selector))));
-        };
-        common.policy = Arc::clone(policy);
-        let selection = select(&opened.sa, policy, common.encapsulation);
-        if let Ok(selection) = &selection
-            && self.is_taken(common.encapsulation.protocol, remote, selection.peer_spi)
-        {
-            return Err(Box::new((common.reference(), Why::ForeignSpi)));
-        }
-        let ctx = self.core.context(now);
-        match selection {
-            Err(mismatch) => {
-                ctx.out.event(Event::Phase2(common.reference(), Phase2Event::ProposalRefused(mismatch)));
-                Err(Box::new((common.reference(), Why::NoProposalChosen)))
-            }
-            Ok(selection) => match PeerRequest::new(opened, selection, &ctx) {
-                Ok(request) => Ok((common, request)),
-                Err(why) => Err(Box::new((common.reference(), why))),
-            },
-        }
-    }
-
-    /// Whether an SPI at that address is another pair's: its SA would be taken for ours, and deleted with ours.
-    fn is_taken(&self, protocol: Protocol, dst: IpAddr, spi: Spi) -> bool {
-        self.by_sa.contains_key(&SaId { protocol, dst, spi })
-            || self.quick.values().any(|q| q.state.outbound() == Some(SaId { protocol, dst, spi }))
-    }
-
-    /// The connection that a peer's request falls under, and its traffic as we know it. In transport mode a host behind
-    /// a NAT names itself by an address that is not seen here, and us by one that we may not have: what is meant are
-    /// the two hosts (RFC 3947 section 5.2).
-    fn connection_of(&self, common: &Common, nat: Nat) -> Option<(&Arc<Connection>, Selector)> {
-        let asked = common.selector;
-        let (local, remote) = (common.route.0.local.ip(), common.route.0.remote.ip());
-        if let Some(connection) = self.connection_for(&asked, remote) {
-            return Some((connection, asked));
-        }
-        let seen = |is_behind: bool, named: Prefix, address| {
-            if is_behind && named.is_host() { Prefix::host(address) } else { named }
-        };
-        let meant = Selector {
-            local: seen(nat.local, asked.local, local),
-            remote: seen(nat.remote, asked.remote, remote),
-            ..asked
-        };
-        let connection = self.connection_for(&meant, remote).filter(|c| c.mode == Mode::Transport)?;
-        Some((connection, meant))
-    }
-
-    /// The connection for exactly this traffic with this peer: of the configuration, else of the kernel's policies.
-    pub(super) fn connection_for(&self, selector: &Selector, remote: IpAddr) -> Option<&Arc<Connection>> {
-        [&self.core.policy.connections, &self.kernel_connections].into_iter().find_map(|of| {
-            let all = || of.iter().filter(|c| c.selector == *selector);
-            all().find(|c| c.remote == Some(remote)).or_else(|| all().find(|c| c.remote.is_none()))
-        })
-    }
-
-    /// The traffic configured with this peer that has most in common with `selector`.
-    fn nearest_connection(
-        &self,
-        selector: &Selector,
-        remote: IpAddr,
-    ) -> Option<Box<(Selector, crate::ike::policy::SourceRef)>> {
-        let score = |c: &Connection| {
-            u8::from(c.selector.local == selector.local)
-                + u8::from(c.selector.remote == selector.remote)
-                + u8::from(c.selector.protocol == selector.protocol)
-        };
-        let candidates = self.connections().filter(|c| c.remote.is_none_or(|r| r == remote));
-        candidates.max_by_key(|c| score(c)).map(|c| Box::new((c.selector, c.at.clone())))
     }
 
     pub(super) fn quick_crypto(&mut self, now: Now, id: QuickId, result: CryptoResult) {
@@ -324,9 +216,4 @@ impl Endpoint {
         let (quick, handled) = quick.handle_kernel(result, &mut ctx);
         self.quick_handled(now, before, quick, handled);
     }
-}
-
-/// What the peer's IDci and IDcr mean to us: IDcr is our side.
-fn peer_selector(ci: &Identification, cr: &Identification) -> Result<Selector, Why> {
-    identity::selector(cr, ci)
 }

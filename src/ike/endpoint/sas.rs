@@ -92,13 +92,18 @@ impl Endpoint {
         sas.next_back().map(|p| p.common.id)
     }
 
-    /// The newest ISAKMP SA with an address, under that policy, else under another that the peer may come under: which
-    /// of them it is was the peer's choice when it called.
-    pub(super) fn phase1_to(&self, remote: IpAddr, policy: &str) -> Option<Phase1Id> {
-        self.usable_phase1(remote, policy).or_else(|| {
-            let others = self.core.policy.candidates(remote);
-            others.filter_map(|p| self.usable_phase1(remote, &p.name)).max()
-        })
+    /// The newest ISAKMP SA of the peer with that address and identity.
+    pub(super) fn phase1_of(&self, remote: IpAddr, peer_id: &Identity) -> Option<Phase1Id> {
+        let is_its = |p: &&Phase1| p.established().is_some_and(|sa| sa.peer_id.is_same(peer_id));
+        self.phase1_with(remote).rfind(is_its).map(|p| p.common.id)
+    }
+
+    /// The newest ISAKMP SA with an address, under the first of these policies, else under another: which of those that
+    /// the peer may come under it is was the peer's choice when it called.
+    pub(super) fn phase1_to(&self, remote: IpAddr, policies: &[Arc<Phase1Policy>]) -> Option<Phase1Id> {
+        let (first, others) = policies.split_first()?;
+        self.usable_phase1(remote, &first.name)
+            .or_else(|| others.iter().filter_map(|p| self.usable_phase1(remote, &p.name)).max())
     }
 
     /// The peer has shown that it knows the ISAKMP SA: message 3 of aggressive mode need not be sent again.
@@ -163,7 +168,7 @@ impl Endpoint {
             .pairs
             .values()
             .filter(|p| {
-                p.phase1.id != id && p.at < begun && p.outbound.dst == remote && same_peer(&p.peer_id)
+                p.phase1.id != id && p.at < begun && p.hosts.remote == remote && same_peer(&p.peer_id)
             })
             .map(|p| p.id)
             .collect();

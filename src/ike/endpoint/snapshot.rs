@@ -8,7 +8,7 @@ use crate::ike::error::Why;
 use crate::ike::nat_traversal::Nat;
 use crate::ike::phase1::Phase1;
 use crate::ike::phase2::{Pair, PairStage, Quick};
-use crate::ike::status::{FailureStatus, Phase1Status, Phase2Status, Status};
+use crate::ike::status::{FailureStatus, Phase1Status, Phase2Status, Status, TimerStatus};
 use crate::sadb::{AddressPair, Lifetime};
 use crate::time::{Instant, Now};
 
@@ -84,6 +84,11 @@ impl Endpoint {
         }
     }
 
+    /// What is going to happen by itself, the earliest first.
+    pub fn timers(&self) -> Vec<TimerStatus> {
+        self.core.out.timers.all().collect()
+    }
+
     fn phase1_status(&self, phase1: &Phase1, now: Now) -> Phase1Status {
         let (common, sa) = (&phase1.common, phase1.established());
         let Nat { local, remote } = common.nat.unwrap_or_default();
@@ -97,6 +102,7 @@ impl Endpoint {
             role: common.role,
             exchange: common.mode,
             state: phase1.state.name(),
+            replaced: sa.is_some_and(|sa| sa.replaced),
             chosen: sa.map(|sa| sa.algorithms.chosen().text),
             peer_id: sa.map(|sa| sa.peer_id.clone()),
             age: now.mono.saturating_since(common.begun.mono),

@@ -20,6 +20,7 @@ const PER_COOKIE: u8 = 2;
 impl Endpoint {
     /// The deadline of [`poll_timeout`](Self::poll_timeout) may have passed; spurious calls do nothing.
     pub fn handle_timeout(&mut self, now: Now) {
+        self.core.out.timers.begin(now);
         while let Some(timer) = self.core.out.timers.expire(now.mono) {
             self.timeout(now, timer);
         }
@@ -91,7 +92,7 @@ impl Endpoint {
         let Some(phase1) = self.phase1.get(&id) else { return };
         let (remote, local) = (phase1.common.addresses.remote.ip(), phase1.common.addresses.local.ip());
         let needed = phase1.common.policy.upkeep.rekey == Rekey::Always
-            || self.pairs.values().any(|p| p.outbound.dst == remote);
+            || self.pairs.values().any(|p| p.hosts.remote == remote);
         let replaced = phase1.established().is_none_or(|sa| sa.replaced);
         if replaced || !needed || self.is_calling(remote) || self.draining {
             return;
@@ -140,7 +141,7 @@ impl Endpoint {
                 let peer_id = sa.peer_id.clone();
                 self.fail(now, policy.name.clone(), remote, Why::PeerDead.to_string());
                 // Also those that were made under an older ISAKMP SA with it.
-                let is_dead = |p: &&Pair| p.outbound.dst == remote && p.peer_id.is_same(&peer_id);
+                let is_dead = |p: &&Pair| p.hosts.remote == remote && p.peer_id.is_same(&peer_id);
                 let pairs: Vec<_> = self.pairs.values().filter(is_dead).map(|p| p.id).collect();
                 for pair in pairs {
                     self.drop_pair(now, pair, false);

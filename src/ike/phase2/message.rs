@@ -14,7 +14,7 @@ use crate::ike::keys::{self, KeyMatInput};
 use crate::ike::phase1::Keys;
 use crate::ike::proof::verify_hash;
 use crate::ike::proposal::phase2::{Phase2Algorithms, protocol_number};
-use crate::sadb::{Endpoints, Inbound, Lifetime, Outbound, SaKeys, SaPair, SaParams, Spi};
+use crate::sadb::{Endpoints, Inbound, Lifetime, Mode, Outbound, Prefix, SaKeys, SaPair, SaParams, Spi};
 use crate::wire::codec::WireError;
 use crate::wire::header::MessageId;
 use crate::wire::message::{ChainBuilder, PayloadChain, RawPayload, Trailing};
@@ -144,13 +144,22 @@ pub(super) fn push(
     }
 }
 
-/// The ID payloads of our own quick mode: IDci is ours.
-pub(super) fn our_ids(common: &Common) -> (Identification, Identification) {
+/// The ID payloads of our own quick mode: IDci is ours. In transport mode, all that the two hosts say to each other is
+/// named by saying nothing (RFC 2409 section 5.5), as racoon does unless it speaks for others.
+pub(super) fn our_ids(common: &Common) -> Option<(Identification, Identification)> {
     let s = common.selector;
-    (
-        traffic_to_payload(s.local, s.protocol, s.local_port),
-        traffic_to_payload(s.remote, s.protocol, s.remote_port),
-    )
+    let hosts = common.hosts();
+    let are_hosts = (s.local, s.remote) == (Prefix::host(hosts.local), Prefix::host(hosts.remote));
+    let is_all = (s.protocol, s.local_port, s.remote_port) == (0, 0, 0);
+    let is_silent = common.encapsulation.mode == Mode::Transport && are_hosts && is_all;
+    if is_silent && !common.phase1.policy.grants.support_proxy {
+        return None;
+    }
+    let (ours, theirs) = common.policy.scope.hosts_as_subnets;
+    Some((
+        traffic_to_payload(s.local, s.protocol, s.local_port, ours),
+        traffic_to_payload(s.remote, s.protocol, s.remote_port, theirs),
+    ))
 }
 
 /// The group of the chosen transform, and that the KE payload is there exactly when it has to be.

@@ -7,7 +7,7 @@ use crate::ike::context::Context;
 use crate::ike::event::{Event, Phase1Ref, Phase2Event, Phase2Ref, Role};
 use crate::ike::policy::{Connection, Identity, Phase2Policy};
 use crate::ike::proposal::phase2::Phase2Algorithms;
-use crate::sadb::{Lifetime, SaId, SaPair, Selector};
+use crate::sadb::{Endpoints, Lifetime, SaId, SaPair, Selector};
 use crate::time::Instant;
 use crate::wire::header::MessageId;
 
@@ -29,7 +29,10 @@ pub(in crate::ike) enum PairStage {
 pub(in crate::ike) struct Pair {
     pub(in crate::ike) id: PairId,
     pub(in crate::ike) phase1: Phase1Ref,
+    /// Who the peer is.
     pub(in crate::ike) peer_id: Identity,
+    /// The addresses at which we speak with it.
+    pub(in crate::ike) hosts: Endpoints,
     pub(in crate::ike) message_id: MessageId,
     pub(in crate::ike) role: Role,
     pub(in crate::ike) connection: Option<Arc<Connection>>,
@@ -61,7 +64,8 @@ impl Pair {
         Self {
             id: PairId(common.id.0),
             phase1: common.phase1.clone(),
-            peer_id: common.peer_id.clone(),
+            peer_id: common.caller.peer_id.clone(),
+            hosts: common.hosts(),
             message_id: common.message_id,
             role: common.role,
             connection: common.connection.clone(),

@@ -72,18 +72,18 @@ struct Pfs {
     public: Vec<u8>,
 }
 
-/// Sends message 1: HASH(1), SA, Ni, `[KE]`, IDci, IDcr.
+/// Sends message 1: HASH(1), SA, Ni, `[KE]`, `[IDci, IDcr]`.
 fn send_offer(common: &mut Common, spi: (Protocol, Spi), pfs: Option<Pfs>, ctx: &mut Context<'_>) -> Next {
     let sent = ctx.public(usize::from(common.phase1.policy.nonce_len)).and_then(|ni_b| {
         let sa = proposal::offer(&common.policy, common.encapsulation, spi.1);
         let ids = message::our_ids(common);
         let public = pfs.as_ref().map(|p| p.public.as_slice());
         let mut rest = ChainBuilder::new();
-        message::push(&mut rest, common, &sa, &ni_b, public, Some(&ids));
+        message::push(&mut rest, common, &sa, &ni_b, public, ids.as_ref());
         let hash = message::hash_1(&common.keys, common.message_id, rest.as_slice());
         let mut chain = ChainBuilder::new();
         chain.push_raw(PayloadType::HASH, &hash);
-        message::push(&mut chain, common, &sa, &ni_b, public, Some(&ids));
+        message::push(&mut chain, common, &sa, &ni_b, public, ids.as_ref());
         common.send(ctx, chain.finish(), true)?;
         Ok(ni_b)
     });

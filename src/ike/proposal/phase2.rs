@@ -93,6 +93,8 @@ pub struct Selection2 {
     pub peer_spi: Spi,
     /// Our lifetime in seconds, when it is used although the peer offered a longer one (RESPONDER-LIFETIME).
     pub claim_seconds: Option<u32>,
+    /// The lifetime in seconds that the peer offered.
+    pub offered_seconds: Option<u32>,
     /// The chosen proposal with the chosen transform alone, unchanged but for the SPI, which is still the peer's.
     pub proposal: Proposal,
 }
@@ -129,6 +131,32 @@ pub fn offer_text(policy: &Phase2Policy, protocol: Protocol) -> Offer {
         format!("{} {algorithms}, {pfs}, {} s", t.protocol, policy.seconds.value.offer)
     };
     Offer { transforms: policy.transforms_of(protocol).map(|t| (text(t), Some(t.at.clone()))).collect() }
+}
+
+/// The ways to wrap packets that a peer offers one protocol for, each once, in its order. `udp` says whether a NAT is in
+/// between; whether the peer knows that too, [`select`] sees.
+pub fn offered(sa: &SecurityAssociation, udp: bool) -> Vec<Encapsulation> {
+    let mut found: Vec<Encapsulation> = Vec::new();
+    for proposal in &sa.proposals {
+        let Some(protocol) =
+            [Protocol::Esp, Protocol::Ah].into_iter().find(|p| protocol_number(*p) == proposal.protocol)
+        else {
+            continue;
+        };
+        for transform in &proposal.transforms {
+            let mode = read(transform).get_u16(Class::ENCAPSULATION_MODE.0).map(EncapsulationMode);
+            let mode = match mode.unwrap_or(EncapsulationMode::TUNNEL) {
+                EncapsulationMode::TUNNEL | EncapsulationMode::UDP_TUNNEL => Mode::Tunnel,
+                EncapsulationMode::TRANSPORT | EncapsulationMode::UDP_TRANSPORT => Mode::Transport,
+                _ => continue,
+            };
+            let encapsulation = Encapsulation { protocol, mode, udp };
+            if !found.contains(&encapsulation) {
+                found.push(encapsulation);
+            }
+        }
+    }
+    found
 }
 
 /// Chooses the first of the peer's transforms that one of ours fits.
@@ -303,6 +331,7 @@ fn compare(
             },
             peer_spi,
             claim_seconds,
+            offered_seconds: read.seconds,
             proposal: Proposal { transforms: vec![transform.clone()], ..proposal.clone() },
         }),
     }

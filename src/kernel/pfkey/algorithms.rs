@@ -2,7 +2,7 @@
 
 use super::numbers::Dialect;
 use crate::crypto::alg::{CipherAlgorithm, HashAlgorithm};
-use crate::sadb::{AuthSpec, Compression, Protocol};
+use crate::sadb::{AuthName, AuthSpec, CipherName, Compression, Protocol, SaKind};
 
 use super::numbers::SaType;
 
@@ -32,6 +32,23 @@ const AUTHS: [(HashAlgorithm, u8); 5] = [
     (HashAlgorithm::Sha2_256, 5),
     (HashAlgorithm::Sha2_384, 6),
     (HashAlgorithm::Sha2_512, 7),
+];
+
+/// Ciphers that are not negotiated, and their `SADB_X_EALG_*`, in the order of [`Dialect::ALL`].
+const OTHER_CIPHERS: [(CipherName, [Option<u8>; 3]); 2] = [
+    (CipherName::ChaCha20Poly1305, [Some(15), Some(22), None]),
+    (CipherName::Twofish, [None, None, Some(253)]),
+];
+
+/// Authenticators that are not negotiated, and their `SADB_X_AALG_*`, in the order of [`Dialect::ALL`].
+const OTHER_AUTHS: [(AuthName, [Option<u8>; 3]); 7] = [
+    (AuthName::Ripemd160, [Some(8), Some(8), Some(8)]),
+    (AuthName::AesXcbc, [Some(9), None, Some(9)]),
+    (AuthName::ChaCha20Poly1305, [Some(14), Some(12), None]),
+    (AuthName::KeyedMd5, [Some(249), None, None]),
+    (AuthName::KeyedSha1, [Some(250), None, None]),
+    (AuthName::Null, [Some(251), None, Some(251)]),
+    (AuthName::TcpMd5, [Some(252), None, None]),
 ];
 
 /// Authenticators that a kernel writes beside an authenticated cipher: GMAC of three key lengths, Poly1305.
@@ -86,6 +103,37 @@ impl Dialect {
         number != 0 && AUTHS_OF_AEAD[self as usize].contains(&number)
     }
 
+    /// The number of a cipher that an operator has named.
+    pub(super) fn named_cipher(self, name: CipherName) -> Option<u8> {
+        match name {
+            CipherName::Known(cipher) => self.cipher_number(cipher),
+            CipherName::Other(number) => Some(number),
+            name => OTHER_CIPHERS.iter().find(|row| row.0 == name).and_then(|row| row.1[self as usize]),
+        }
+    }
+
+    /// The name of a cipher's number.
+    pub(super) fn cipher_name(self, number: u8) -> CipherName {
+        let other = || OTHER_CIPHERS.iter().find(|row| row.1[self as usize] == Some(number)).map(|row| row.0);
+        self.cipher(number).map(CipherName::Known).or_else(other).unwrap_or(CipherName::Other(number))
+    }
+
+    /// The number of an authenticator that an operator has named. How much of it is sent is the kernel's matter.
+    pub(super) fn named_auth(self, name: AuthName) -> Option<u8> {
+        match name {
+            AuthName::Hmac(hash) => AUTHS.iter().find(|row| row.0 == hash).map(|row| row.1),
+            AuthName::Other(number) => Some(number),
+            name => OTHER_AUTHS.iter().find(|row| row.0 == name).and_then(|row| row.1[self as usize]),
+        }
+    }
+
+    /// The name of an authenticator's number.
+    pub(super) fn auth_name(self, number: u8) -> AuthName {
+        let hmac = AUTHS.iter().find(|row| row.1 == number).map(|row| AuthName::Hmac(row.0));
+        let other = || OTHER_AUTHS.iter().find(|row| row.1[self as usize] == Some(number)).map(|row| row.0);
+        hmac.or_else(other).unwrap_or(AuthName::Other(number))
+    }
+
     /// The number of a compression.
     pub fn compression_number(self, compression: Compression) -> Option<u8> {
         if self == Self::OpenBsd && compression == Compression::Lzs {
@@ -108,6 +156,22 @@ impl SaType {
             Protocol::Esp => Self::Esp,
             Protocol::Ah => Self::Ah,
             Protocol::IpComp => Self::IpComp,
+        }
+    }
+
+    /// The type of what an operator's SA is for.
+    pub const fn of_kind(kind: SaKind) -> Self {
+        match kind {
+            SaKind::Ipsec(protocol) => Self::of(protocol),
+            SaKind::TcpMd5 => Self::TcpSignature,
+        }
+    }
+
+    /// What SAs of the type are for, where it is something that an operator can name.
+    pub fn kind(self) -> Option<SaKind> {
+        match self {
+            Self::TcpSignature => Some(SaKind::TcpMd5),
+            other => other.protocol().map(SaKind::Ipsec),
         }
     }
 

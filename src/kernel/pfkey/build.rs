@@ -4,6 +4,7 @@
 //! [`KernelError::Unsupported`] with its name, so that no kernel is asked for what it would refuse or silently change.
 
 mod kame;
+mod manual;
 mod openbsd;
 mod sa;
 
@@ -86,7 +87,11 @@ impl Dialect {
 
     /// Adds a policy or replaces the one with the same selector. On Linux an `in` policy has a twin for forwarded packets.
     pub fn install_policy(self, policy: &FlowPolicy) -> Result<Vec<Message>, KernelError> {
-        if self.is_kame() { self.kame_install_policy(policy) } else { Ok(vec![openbsd::add_flow(policy)?]) }
+        if self.is_kame() {
+            self.kame_install_policy(MessageType::SpdUpdate, policy)
+        } else {
+            Ok(vec![openbsd::add_flow(policy)?])
+        }
     }
 
     /// Removes the policy with that selector and direction.

@@ -19,6 +19,7 @@ mod errno;
 mod install;
 mod list;
 mod observe;
+mod operator;
 mod policies;
 mod reread;
 mod sas;
@@ -33,6 +34,7 @@ use self::conversation::{Busy, Outcome, Task};
 pub use self::errno::Errnos;
 use self::install::Install;
 use self::list::List;
+use self::operator::Operate;
 use self::policies::SetPolicy;
 use self::reread::Reread;
 use self::sas::{Flush, GetSpi};
@@ -41,7 +43,7 @@ use super::{Acquire, Dialect, Message};
 use crate::crypto::secret::Secret;
 use crate::sadb::{
     AcquireId, Capabilities, DumpKind, KernelError, KernelEvent, KernelNotice, Reply, Request, RequestId,
-    SaId,
+    SaId, Wanted,
 };
 use crate::time::{Instant, Now};
 
@@ -88,6 +90,7 @@ enum Job {
     AcquireFailed { id: RequestId, acquire: AcquireId },
     Flush(Flush),
     List(Box<List>),
+    Operate(Box<Operate>),
 }
 
 impl Job {
@@ -101,6 +104,7 @@ impl Job {
             Self::SetPolicy(set) => set.id,
             Self::Flush(flush) => Some(flush.id),
             Self::List(list) => list.request(),
+            Self::Operate(operate) => Some(operate.id),
             Self::Register(_) | Self::LookUp(_) => None,
         }
     }
@@ -182,9 +186,16 @@ impl Engine {
             Request::RemovePolicy(policy) => Job::SetPolicy(Box::new(SetPolicy::remove(id, policy, false))),
             Request::DropPolicy(policy) => Job::SetPolicy(Box::new(SetPolicy::remove(id, policy, true))),
             Request::AcquireFailed(acquire) => Job::AcquireFailed { id, acquire },
-            Request::FlushSad(protocol) => Job::Flush(Flush::sas(id, protocol)),
+            Request::FlushSad(kind) => Job::Flush(Flush::sas(id, kind)),
             Request::FlushSpd => Job::Flush(Flush::policies(id)),
             Request::Dump(kind) => Job::List(Box::new(List::asked(id, kind))),
+            Request::AddSa(sa) => Job::Operate(Box::new(Operate::add(id, sa))),
+            Request::DropSas(names) => Job::Operate(Box::new(Operate::drop_sas(id, names))),
+            Request::LoadPolicy { policy, replaces } => {
+                Job::Operate(Box::new(Operate::load(id, policy, replaces)))
+            }
+            Request::Show(Wanted::Named(names)) => Job::Operate(Box::new(Operate::show(id, names))),
+            Request::Show(wanted) => Job::List(Box::new(List::shown(id, wanted))),
         };
         self.queue.push_back(Task { limit: now.mono + REQUEST_LIMIT, job });
         self.pump(now);

@@ -4,6 +4,7 @@
 
 mod policy;
 mod sa;
+mod shown;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 

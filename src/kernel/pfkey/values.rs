@@ -29,6 +29,10 @@ pub(super) const POLICY_DISCARD: u16 = 0;
 pub(super) const POLICY_NONE: u16 = 1;
 /// `IPSEC_POLICY_IPSEC`.
 pub(super) const POLICY_IPSEC: u16 = 2;
+/// `IPSEC_POLICY_ENTRUST`: as the system's policy says (of a socket).
+pub(super) const POLICY_ENTRUST: u16 = 3;
+/// `IPSEC_POLICY_BYPASS`: by the system's policy (of a socket).
+pub(super) const POLICY_BYPASS: u16 = 4;
 
 /// `IPSEC_LEVEL_DEFAULT`, which is to require.
 pub(super) const LEVEL_DEFAULT: u8 = 0;

@@ -74,7 +74,12 @@ impl Routing {
 enum RouteChange {
     Nothing,
     Add(FlowPolicy),
-    Remove(FlowPolicy),
+    Remove(Vec<FlowPolicy>),
+}
+
+/// Whether packets have to be routed into the tunnel for a policy.
+fn needs_route(policy: &FlowPolicy) -> bool {
+    policy.direction == Direction::Out && matches!(policy.action, FlowAction::Protect(_))
 }
 
 /// The engine with everything around it.
@@ -134,7 +139,11 @@ impl Driver {
         let is_done = matches!(&reply, Some(Output::Event(KernelEvent::Reply { result: Ok(_), .. })));
         match change {
             RouteChange::Add(policy) if !is_done => routing.remove(&policy).await,
-            RouteChange::Remove(policy) if is_done => routing.remove(&policy).await,
+            RouteChange::Remove(policies) if is_done => {
+                for policy in &policies {
+                    routing.remove(policy).await;
+                }
+            }
             _ => {}
         }
         reply.into_iter().for_each(|output| self.carry_out(output));
@@ -142,21 +151,19 @@ impl Driver {
 
     /// Only protecting policies on the way out need a route. One that is replaced has its route already.
     fn route_change(&mut self, request: &Request) -> RouteChange {
-        let (Request::InstallPolicy(policy) | Request::RemovePolicy(policy) | Request::DropPolicy(policy)) =
-            request
-        else {
-            return RouteChange::Nothing;
-        };
-        let known = self.engine.policy(&policy.selector, policy.direction);
-        let needs = |policy: &FlowPolicy| {
-            policy.direction == Direction::Out && matches!(policy.action, FlowAction::Protect(_))
-        };
-        match (request, known.is_some_and(needs)) {
-            (Request::InstallPolicy(policy), false) if needs(policy) => RouteChange::Add(policy.clone()),
-            (Request::InstallPolicy(policy), true) if !needs(policy) => RouteChange::Remove(policy.clone()),
-            (Request::RemovePolicy(policy) | Request::DropPolicy(policy), true) => {
-                RouteChange::Remove(policy.clone())
+        let (installs, policy) = match request {
+            Request::InstallPolicy(policy) | Request::LoadPolicy { policy, .. } => (true, policy),
+            Request::RemovePolicy(policy) | Request::DropPolicy(policy) => (false, policy),
+            Request::FlushSpd => {
+                let operators = self.engine.operators_policies().into_iter().filter(needs_route);
+                return RouteChange::Remove(operators.collect());
             }
+            _ => return RouteChange::Nothing,
+        };
+        let known = self.engine.policy(&policy.selector, policy.direction).is_some_and(needs_route);
+        match (known, installs && needs_route(policy)) {
+            (false, true) => RouteChange::Add(policy.clone()),
+            (true, false) => RouteChange::Remove(vec![policy.clone()]),
             _ => RouteChange::Nothing,
         }
     }

@@ -1,5 +1,6 @@
 //! The IPsec stack itself, without any input or output: bytes and requests in, bytes and events out.
 
+mod operator;
 mod requests;
 mod traffic;
 
@@ -147,6 +148,11 @@ impl Engine {
     /// The policy with that selector and direction.
     pub fn policy(&self, selector: &Selector, direction: Direction) -> Option<&FlowPolicy> {
         self.spd.get(selector, direction)
+    }
+
+    /// The policies that an operator has loaded, not the daemon.
+    pub fn operators_policies(&self) -> Vec<FlowPolicy> {
+        self.spd.operators().into_iter().map(|entry| entry.policy).collect()
     }
 
     /// Packets that got no further.

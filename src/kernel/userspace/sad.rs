@@ -61,6 +61,8 @@ pub(super) struct Sa {
     pub(super) params: SaParams,
     pub(super) transform: Transform,
     pub(super) replay: ReplayWindow,
+    /// Whether the window counts; an operator's SA may be without one.
+    pub(super) checks_replay: bool,
     /// The last sequence number that was sent.
     pub(super) sequence: u32,
     pub(super) dropped: u64,
@@ -186,6 +188,7 @@ impl Sad {
         let serial = self.next_serial();
         let sa = Sa {
             replay: ReplayWindow::new(params.replay_window),
+            checks_replay: params.replay_window != 0,
             params,
             transform,
             sequence: 0,

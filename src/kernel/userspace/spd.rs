@@ -55,8 +55,21 @@ pub(super) struct PolicyRow {
     pub(super) acquire: Option<(AcquireId, Instant)>,
     held: VecDeque<Vec<u8>>,
     id: u32,
+    /// Whether an operator has loaded it, not the daemon.
+    is_operators: bool,
     created: UnixTime,
     last_used: Option<UnixTime>,
+}
+
+impl PolicyRow {
+    fn entry(&self) -> PolicyEntry {
+        PolicyEntry {
+            policy: self.policy.clone(),
+            id: self.id,
+            created: self.created,
+            last_used: self.last_used,
+        }
+    }
 }
 
 /// All policies, in the order in which they are asked.
@@ -96,6 +109,7 @@ impl Spd {
             acquire: None,
             held: VecDeque::new(),
             id: self.next_id,
+            is_operators: false,
             created: now.wall,
             last_used: None,
         };
@@ -120,6 +134,31 @@ impl Spd {
         };
         self.held -= self.rows.remove(at).held.len();
         true
+    }
+
+    /// Says that the policy with that selector and direction is an operator's.
+    pub(super) fn give_to_operator(&mut self, selector: &Selector, direction: Direction) {
+        if let Some(row) = self.position(selector, direction).and_then(|at| self.rows.get_mut(at)) {
+            row.is_operators = true;
+        }
+    }
+
+    /// Whether the policy with that selector and direction is an operator's.
+    pub(super) fn is_operators(&self, selector: &Selector, direction: Direction) -> bool {
+        self.position(selector, direction)
+            .and_then(|at| self.rows.get(at))
+            .is_some_and(|row| row.is_operators)
+    }
+
+    /// Removes all that an operator has loaded.
+    pub(super) fn remove_operators(&mut self) {
+        self.rows.retain(|row| !row.is_operators);
+        self.held = self.rows.iter().map(|row| row.held.len()).sum();
+    }
+
+    /// All that an operator has loaded, in order.
+    pub(super) fn operators(&self) -> Vec<PolicyEntry> {
+        self.rows.iter().filter(|row| row.is_operators).map(PolicyRow::entry).collect()
     }
 
     /// The policy with that selector and direction.
@@ -209,13 +248,7 @@ impl Spd {
 
     /// Everything, in order.
     pub(super) fn dump(&self) -> Vec<PolicyEntry> {
-        let entry = |row: &PolicyRow| PolicyEntry {
-            policy: row.policy.clone(),
-            id: row.id,
-            created: row.created,
-            last_used: row.last_used,
-        };
-        self.rows.iter().map(entry).collect()
+        self.rows.iter().map(PolicyRow::entry).collect()
     }
 
     fn position(&self, selector: &Selector, direction: Direction) -> Option<usize> {

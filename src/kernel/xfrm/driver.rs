@@ -23,7 +23,7 @@ use super::stale::Stale;
 use crate::kernel::system::Clock;
 use crate::sadb::{
     AcquireId, Capabilities, DumpKind, FlowPolicy, KernelError, KernelEvent, KernelNotice, Protocol, Reply,
-    Request, RequestId, SaId, SaPair, SaParams, SadbEntry,
+    Request, RequestId, SaId, SaKind, SaPair, SaParams, SadbEntry,
 };
 use crate::sys::interfaces;
 use crate::sys::netlink::{DATAGRAM_LEN, NetlinkSocket};
@@ -110,6 +110,7 @@ impl Driver {
                 | Request::DropPolicy(_)
                 | Request::FlushSad(_)
                 | Request::FlushSpd
+                | Request::DropSas(_)
         );
         if !takes_away && self.is_too_late(since) {
             return Err(KernelError::TimedOut);
@@ -158,7 +159,8 @@ impl Driver {
                 self.drop_policy(&policy).await?;
                 self.stale.want_policies();
             }
-            Request::FlushSad(protocol) => {
+            Request::FlushSad(kind) => {
+                let protocol = kind.map(SaKind::protocol).transpose()?;
                 self.link.tell(sa::flush(protocol)).await?;
                 for sa in self.ours.forget_sas(protocol) {
                     self.say(KernelEvent::Gone { sa });
@@ -174,6 +176,10 @@ impl Driver {
                 let listed = self.list_policies().await?;
                 return Ok(Reply::Spd(policy::entries(listed)));
             }
+            Request::AddSa(sa) => self.add_manual(&sa).await?,
+            Request::DropSas(names) => self.drop_named(&names).await?,
+            Request::LoadPolicy { policy, replaces } => self.load_policy(policy, replaces).await?,
+            Request::Show(wanted) => return self.show(wanted).await,
         }
         Ok(Reply::Done)
     }
@@ -492,5 +498,6 @@ impl Driver {
     }
 }
 
+mod operator;
 #[cfg(test)]
 mod tests;

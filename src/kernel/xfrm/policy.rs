@@ -93,12 +93,22 @@ pub(super) fn priority(policy: &FlowPolicy) -> u32 {
     BASE_PRIORITY - 4 * prefixes - details.into_iter().map(u32::from).sum::<u32>()
 }
 
-/// `XFRM_MSG_UPDPOLICY`, which adds or replaces: `struct xfrm_userpolicy_info`, 168 octets, and the templates.
+/// `XFRM_MSG_UPDPOLICY`, which adds or replaces.
+pub(super) fn install(policy: &FlowPolicy, table: Table) -> Result<Request, KernelError> {
+    say(Request::new("UPDPOLICY", UPDPOLICY), policy, table)
+}
+
+/// `XFRM_MSG_NEWPOLICY`, which only adds.
+pub(super) fn add(policy: &FlowPolicy, table: Table) -> Result<Request, KernelError> {
+    say(Request::new("NEWPOLICY", NEWPOLICY), policy, table)
+}
+
+/// `struct xfrm_userpolicy_info`, 168 octets, and the templates.
 ///
 /// ```text
 /// selector 56 | lifetimes 64 | usage 32 | priority 4 | index 4 | dir 1 | action 1 | flags 1 | share 1 | 0 x 4
 /// ```
-pub(super) fn install(policy: &FlowPolicy, table: Table) -> Result<Request, KernelError> {
+fn say(request: Request, policy: &FlowPolicy, table: Table) -> Result<Request, KernelError> {
     let rules = match &policy.action {
         FlowAction::Bypass | FlowAction::Discard => &[][..],
         FlowAction::Protect(rules) => &rules[..],
@@ -112,7 +122,7 @@ pub(super) fn install(policy: &FlowPolicy, table: Table) -> Result<Request, Kern
     }
     let action = if policy.action == FlowAction::Discard { ACTION_BLOCK } else { ACTION_ALLOW };
     let traffic = Traffic::of(&policy.selector, policy.direction);
-    let request = Request::new("UPDPOLICY", UPDPOLICY).with(|out| {
+    let request = request.with(|out| {
         traffic.put(out);
         put_lifetimes(out, Lifetime::default(), Lifetime::default());
         out.extend([0; Usage::LEN]);

@@ -8,5 +8,6 @@
 mod faults;
 mod life;
 mod model;
+mod operator;
 mod server;
 mod world;

@@ -43,6 +43,8 @@ pub(crate) struct Model {
     next_acquire: u32,
     /// The one process that writes.
     pid: Option<u32>,
+    /// Whether it is an operator who writes, program after program, and not a daemon.
+    is_operators: bool,
     /// Which policy each ACQUIRE was about.
     acquires: Vec<(u32, Message)>,
 }
@@ -60,8 +62,14 @@ impl Model {
             next_policy: 1,
             next_acquire: 1,
             pid: None,
+            is_operators: false,
             acquires: Vec::new(),
         }
+    }
+
+    /// One that an operator speaks to.
+    pub(crate) fn for_operators(dialect: Dialect) -> Self {
+        Self { is_operators: true, ..Self::new(dialect, IpAddr::from([192, 0, 2, 1]), 0x1001) }
     }
 
     pub(crate) fn dialect(&self) -> Dialect {
@@ -169,6 +177,9 @@ impl Model {
     pub(crate) fn handle(&mut self, message: &Message) -> Answers {
         let header = &message.header;
         assert_eq!((header.version, header.reserved), (2, 0));
+        if self.is_operators {
+            self.pid = None;
+        }
         assert_eq!(*self.pid.get_or_insert(header.pid), header.pid, "the pid is that of the writer");
         match header.kind {
             MessageType::Register => Ok(vec![(self.usual(), self.supported(message))]),
@@ -176,13 +187,22 @@ impl Model {
             MessageType::Update => self.install(message, true),
             MessageType::Add => self.install(message, false),
             MessageType::Delete => self.delete(message),
+            MessageType::Get => self.get(message),
+            MessageType::Promisc => Ok(vec![(To::All, message.clone())]),
             MessageType::Dump => Ok(self.dump(message)),
             MessageType::Flush => {
                 let protocol = header.satype.protocol();
                 self.sas.retain(|sa| protocol.is_some_and(|protocol| protocol != sa.id.protocol));
                 Ok(vec![(To::All, message.clone())])
             }
-            MessageType::SpdUpdate | MessageType::AddFlow => {
+            MessageType::SpdFlush => {
+                self.policies.clear();
+                Ok(vec![(To::All, message.clone())])
+            }
+            MessageType::SpdAdd if self.policies.iter().any(|(_, p)| is_same_policy(p, message)) => {
+                self.refuse(message, EEXIST)
+            }
+            MessageType::SpdAdd | MessageType::SpdUpdate | MessageType::AddFlow => {
                 let mut answer = message.clone();
                 let id = self.put_policy(message.clone());
                 set_id(&mut answer, id);
@@ -248,7 +268,9 @@ impl Model {
 
     fn install(&mut self, message: &Message, update: bool) -> Answers {
         let named = self.dialect.read_sa(message).unwrap();
-        self.check_sa(message);
+        if !self.is_operators {
+            self.check_sa(message);
+        }
         let place = self.sas.iter().position(|sa| sa.id == named.id);
         match (update, place) {
             (true, None) if self.dialect.is_kame() => {
@@ -290,7 +312,21 @@ impl Model {
         }
     }
 
+    fn get(&self, message: &Message) -> Answers {
+        let named = self.dialect.read_sa(message).unwrap();
+        match self.sas.iter().find(|sa| sa.id == named.id && Some(sa.src) == named.src) {
+            Some(sa) => Ok(vec![(To::Sender, Message { header: message.header, ..sa.message.clone() })]),
+            None => self.refuse(message, ESRCH),
+        }
+    }
+
     fn delete(&mut self, message: &Message) -> Answers {
+        if self.dialect.is_kame() && message.association().is_none() {
+            let end = |role| message.address(role).and_then(|address| address.socket.ip());
+            let (src, dst) = (end(AddressRole::Src), end(AddressRole::Dst));
+            self.sas.retain(|sa| (Some(sa.src), Some(sa.id.dst)) != (src, dst));
+            return Ok(vec![(To::All, message.clone())]);
+        }
         let named = self.dialect.read_sa(message).unwrap();
         // FreeBSD wants the right source as well.
         let is_it = |sa: &Sa| sa.id == named.id && (!self.dialect.is_kame() || Some(sa.src) == named.src);

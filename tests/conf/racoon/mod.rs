@@ -1,11 +1,13 @@
 //! racoon.conf and setkey files.
 
+mod checks;
 mod fuzz_corpus;
 mod goldens;
 mod odd_files;
 mod plain_keys;
 mod quirks;
 mod roundtrip;
+mod selection;
 mod tutorial;
 
 use coati::conf::diagnostic::{has_errors, render};

@@ -11,3 +11,4 @@ mod readers;
 mod recordings;
 mod replay;
 mod requests;
+mod shown;

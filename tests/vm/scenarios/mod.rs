@@ -1,6 +1,7 @@
 //! What is played: a name, the hosts that it needs, and what has to happen.
 
 mod charon;
+mod grants;
 mod loss;
 mod operator;
 mod rekey;
@@ -39,7 +40,7 @@ const fn direct(name: &'static str, act: Act) -> Scenario {
 }
 
 /// All of them, the longest first: so the last ones do not wait for one that began late.
-pub(crate) const SCENARIOS: [Scenario; 35] = [
+pub(crate) const SCENARIOS: [Scenario; 38] = [
     direct("a_stream_survives_three_rekeys_with_coati", rekey::with_coati),
     direct("a_stream_survives_three_rekeys_that_coati_begins_with_charon", rekey::by_coati_with_charon),
     direct("a_stream_survives_three_rekeys_that_charon_begins", rekey::by_charon),
@@ -75,6 +76,7 @@ pub(crate) const SCENARIOS: [Scenario; 35] = [
     direct("ah_in_transport", up::ah_transport),
     Scenario { name: "esp_in_udp_through_a_nat", net: Net::BehindNat, only: None, act: up::nat },
     direct("a_packet_begins_after_setkey_has_loaded_policies", operator::setkey),
+    direct("sas_that_setkey_has_loaded_carry_packets", operator::manual),
     direct("a_packet_begins_after_ip_xfrm_has_loaded_policies", operator::ip_xfrm),
     direct("policies_that_were_there_before_stay_when_the_daemon_ends", operator::loaded_before),
     direct("charon_answers_psk", charon::answers_psk),
@@ -83,4 +85,6 @@ pub(crate) const SCENARIOS: [Scenario; 35] = [
     direct("charon_begins_psk", charon::begins_psk),
     direct("charon_begins_rsa", charon::begins_rsa),
     direct("charon_begins_transport", charon::begins_transport),
+    direct("charon_gets_the_policy_that_it_asks_for", grants::tunnel),
+    direct("charon_gets_the_transport_that_it_asks_for", grants::transport),
 ];

@@ -35,10 +35,69 @@ pub(crate) fn loaded_before(scene: &mut Scene<'_>) -> Outcome<()> {
     }
 }
 
+/// SAs with the operator's keys on both hosts, without any daemon.
+pub(crate) fn manual(scene: &mut Scene<'_>) -> Outcome<()> {
+    let plan = Plan::TUNNEL;
+    let [a, b] = plan.outer;
+    let sa = |from: &str, to: &str, spi: &str| {
+        format!(
+            "add {from} {to} esp {spi} -m tunnel -r 8 -E aes-cbc \"keys of operator\" \
+             -A hmac-sha1 0x{spi:0>40};\n"
+        )
+    };
+    let sas = sa(a, b, "4097") + &sa(b, a, "4098");
+    for host in [Host::A, Host::B] {
+        on(scene, host, &["-f"], &(plan.setkey(host) + &sas))?;
+    }
+    scene.ping_both(INNER4)?;
+    let shown = setkey_on(scene, Host::A, &["-D"])?;
+    for words in [
+        format!("{a} {b} \n\tesp mode=tunnel spi=4097(0x00001001) reqid=0(0x00000000)\n"),
+        format!("{b} {a} \n\tesp mode=tunnel spi=4098(0x00001002) reqid=0(0x00000000)\n"),
+        "\tE: aes-cbc  6b657973 206f6620 6f706572 61746f72\n".to_owned(),
+        "\tA: hmac-sha1  00000000 00000000 00000000 00000000 00004097\n".to_owned(),
+        " replay=8 flags=0x00000000 state=mature \n".to_owned(),
+    ] {
+        if !shown.contains(&words) {
+            return Err(format!("setkey -D does not show {words:?}:\n{shown}"));
+        }
+    }
+    let one = on(scene, Host::A, &["-f"], &format!("get {a} {b} esp 0x1001;\n"))?;
+    if one.matches("spi=").count() != 1 || !one.contains("spi=4097") {
+        return Err(format!("get shows\n{one}"));
+    }
+    let policies = setkey_on(scene, Host::A, &["-DP"])?;
+    if !policies.contains("\n\tout prio def ipsec\n") || !policies.contains("\n\tfwd prio def ipsec\n") {
+        return Err(format!("setkey -DP shows\n{policies}"));
+    }
+    let twice = on(scene, Host::A, &["-f"], &sas).err().unwrap_or_default();
+    if !twice.contains("The result of line 2: File exists.") {
+        return Err(format!("the same SAs again: {twice}"));
+    }
+    let gone = format!(
+        "deleteall {a} {b} esp;\ndelete {b} {a} esp 4098;\ndelete {b} {a} esp 4098;\nspdflush;\ndump;\nspddump;\n"
+    );
+    let said = on(scene, Host::A, &["-f"], &gone)?;
+    if said == "The result of line 3: No entry.\nNo SAD entries.\nNo SPD entries.\n" {
+        Ok(())
+    } else {
+        Err(format!("after everything is deleted: {said}"))
+    }
+}
+
 fn load(scene: &Scene<'_>, text: &str) -> Outcome<()> {
-    let file = scene.lab.write("operator.setkey", text)?;
-    let mut command: Command = scene.lab.on(Host::A, PROGRAM);
-    run(command.args(["setkey", "-f"]).arg(file).args(scene.backend.arguments())).map(drop)
+    on(scene, Host::A, &["-f"], text).map(drop)
+}
+
+/// setkey with these commands in a file, which is its last argument.
+fn on(scene: &Scene<'_>, host: Host, arguments: &[&str], text: &str) -> Outcome<String> {
+    let file = scene.lab.write("operator.setkey", text)?.display().to_string();
+    setkey_on(scene, host, &[arguments, &[&file]].concat())
+}
+
+fn setkey_on(scene: &Scene<'_>, host: Host, arguments: &[&str]) -> Outcome<String> {
+    let mut command: Command = scene.lab.on(host, PROGRAM);
+    run(command.arg("setkey").args(arguments).args(scene.backend.arguments()))
 }
 
 /// By iproute2, in Linux's own words.

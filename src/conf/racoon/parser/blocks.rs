@@ -8,10 +8,6 @@ use crate::conf::racoon::grammar::{self, State};
 use crate::conf::racoon::lexer::Kind;
 use crate::conf::span::{Span, Spanned};
 
-/// The upper-layer protocols that have no ports.
-const ICMP: u8 = 1;
-const ICMP6: u8 = 58;
-
 impl Parser {
     /// A block of settings whose keyword is taken.
     pub(super) fn block(&mut self, name: Spanned<&'static str>, state: State) -> Parsed<Block> {
@@ -158,17 +154,6 @@ impl Parser {
             port = number;
         }
         let (protocol, end) = self.protocol()?;
-        let refusal = match (protocol, address.is_ipv4()) {
-            (Some(ICMP | ICMP6), _) if port.is_some_and(|port| port != 0) => {
-                "ICMP has no ports: write `[any]`"
-            }
-            (Some(ICMP6), true) => "icmp6 does not go with an IPv4 address",
-            (Some(ICMP), false) => "icmp does not go with an IPv6 address",
-            _ => "",
-        };
-        if !refusal.is_empty() {
-            return Err(Box::new(Diagnostic::error(&kind.span.to(&end), refusal)));
-        }
         let id = SainfoId::Address { subnet: kind.value == "subnet", address, prefix, last, port, protocol };
         Ok(Spanned::new(id, kind.span.to(&end)))
     }

@@ -172,17 +172,11 @@ fn remote() -> impl Strategy<Value = Remote> {
     )
 }
 
-/// An address of a sainfo; ICMP has no ports, and each of the two its family.
 fn sainfo_address() -> impl Strategy<Value = SainfoId> {
     let whole = (address(), any::<bool>(), any::<Option<u8>>(), any::<Option<IpAddr>>());
     (whole, any::<Option<u16>>(), any::<Option<u8>>()).prop_map(|(whole, port, protocol)| {
         let (address, subnet, prefix, last) = whole;
-        let protocol = match protocol {
-            Some(0) => None,
-            Some(1 | 58) => Some(if address.is_ipv4() { 1 } else { 58 }),
-            other => other,
-        };
-        let port = port.filter(|_| !matches!(protocol, Some(1 | 58)));
+        let protocol = protocol.filter(|number| *number != 0);
         let prefix = prefix.map(|len| len % (bits_of(address) + 1));
         SainfoId::Address { subnet, address, prefix, last, port, protocol }
     })

@@ -128,7 +128,7 @@ impl Resolver<'_> {
         })
     }
 
-    fn peers_identifier(&mut self, setting: &Setting) -> Option<IdentityMatch> {
+    pub(super) fn peers_identifier(&mut self, setting: &Setting) -> Option<IdentityMatch> {
         let is_subnet = setting.word() == Some("subnet");
         match self.identifier(setting)? {
             // Without a value any address or name fits, so it narrows nothing.
@@ -174,7 +174,7 @@ impl Resolver<'_> {
         parsed
     }
 
-    fn distinguished_name(&mut self, text: &str, span: &Span) -> Option<Vec<u8>> {
+    pub(super) fn distinguished_name(&mut self, text: &str, span: &Span) -> Option<Vec<u8>> {
         if text.starts_with('/') {
             let error = Diagnostic::error(span, "racoon does not read names that begin with `/`");
             self.diagnostics.push(error.with_help("write `C=DE, O=x, CN=y`"));

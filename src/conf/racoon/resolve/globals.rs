@@ -14,9 +14,10 @@ pub struct ListenAddress {
 }
 
 /// The control socket.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub enum AdminSocket {
     /// Where the build puts it.
+    #[default]
     Default,
     /// None.
     Disabled,
@@ -101,13 +102,14 @@ fn admin_socket(setting: &Setting) -> AdminSocket {
             path,
             owner: texts.next(),
             group: texts.next(),
-            mode: setting.number().map_or(0o600, octal),
+            mode: setting.number().and_then(octal).unwrap_or(0o600),
         },
         _ => AdminSocket::Default,
     }
 }
 
-/// The mode is written in octal digits, but the lexer knows decimal numbers only.
-fn octal(digits: u32) -> u32 {
-    u32::from_str_radix(&digits.to_string(), 8).unwrap_or(0o600)
+/// The mode of a socket: written in octal digits, but the lexer knows decimal numbers only. Nobody executes a socket.
+pub(super) fn octal(digits: u32) -> Option<u32> {
+    let mode = u32::from_str_radix(&digits.to_string(), 8).ok()?;
+    (mode & !0o666 == 0).then_some(mode)
 }

@@ -4,13 +4,14 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::phase2::ph1id;
 use super::{Check, EffectiveRemote, Resolver, algorithms};
 use crate::conf::diagnostic::Diagnostic;
 use crate::conf::racoon::ast::{self, Block, RemoteName, Setting, Value};
 use crate::conf::span::{Span, Spanned};
 use crate::ike::policy::{
-    AuthMethod, Bounds, Grants, Hooks, NatTraversal, Padding, Phase1Exchange, Phase1Policy, Phase1Transform,
-    Rekey, RemoteAccess, Sourced, Upkeep,
+    AuthMethod, Bounds, GeneratePolicy, Grants, Hooks, NatTraversal, Padding, Phase1Exchange, Phase1Policy,
+    Phase1Transform, Rekey, RemoteAccess, Sourced, Upkeep,
 };
 
 /// racoon's lifetime of both phases where none is written.
@@ -46,7 +47,7 @@ impl Resolver<'_> {
             remote_natt_port: 4500,
             local: None,
             exchanges,
-            ph1id: 0,
+            ph1id: ph1id(settings),
             my_id: identity.my_id,
             peer_ids: identity.peer_ids,
             transforms,
@@ -62,7 +63,7 @@ impl Resolver<'_> {
             passive: on("passive", false),
             nonce_len: self.nonce_size(settings),
             padding: self.padding(),
-            grants: Grants::default(),
+            grants: grants(settings),
             remote_access: RemoteAccess::default(),
             hooks: Hooks::default(),
             dpd_delay: ast::last(settings, "dpd_delay")
@@ -119,10 +120,9 @@ impl Resolver<'_> {
             let word = setting.word().unwrap_or_default();
             match setting.name.value {
                 "xauth_login" | "script" => self.not_implemented(setting),
-                "mode_cfg" | "support_proxy" | "weak_phase1_check" if word == "on" => {
+                "mode_cfg" | "weak_phase1_check" if word == "on" => {
                     self.not_implemented(setting);
                 }
-                "generate_policy" if word != "off" => self.not_implemented(setting),
                 "situation" if word != "identity_only" => self.not_implemented(setting),
                 "ike_frag" if word != "off" => self.no_effect(setting, "large messages are sent whole"),
                 "esp_frag" => self.no_effect(setting, "ESP in UDP is not fragmented by us"),
@@ -314,6 +314,20 @@ fn upkeep(settings: &[Setting]) -> Upkeep {
             Some("force") => Rekey::Always,
             _ => Rekey::WhileNeeded,
         },
+    }
+}
+
+/// What the peer gets beyond what is configured in advance.
+fn grants(settings: &[Setting]) -> Grants {
+    let is_on = |name| ast::last(settings, name).is_some_and(Setting::is_on);
+    Grants {
+        generate_policy: match ast::last(settings, "generate_policy").and_then(Setting::word) {
+            Some("on" | "require") => GeneratePolicy::Require,
+            Some("unique") => GeneratePolicy::Unique,
+            _ => GeneratePolicy::Off,
+        },
+        support_proxy: is_on("support_proxy"),
+        weak_phase1_check: false,
     }
 }
 

@@ -1,13 +1,20 @@
 //! `sainfo` to phase 2 policies.
 
+use std::net::IpAddr;
+
 use super::phase1::{lifetime, policy_name, written_bits};
 use super::{Check, EffectiveRemote, Resolver, algorithms};
 use crate::conf::diagnostic::Diagnostic;
-use crate::conf::racoon::ast::{self, Sainfo, SainfoId, Setting, Value};
+use crate::conf::racoon::ast::{self, RemoteName, Sainfo, SainfoId, Setting, Value};
 use crate::conf::span::Spanned;
 use crate::crypto::alg::CipherAlgorithm;
-use crate::ike::policy::{Bounds, PfsRule, Phase2Policy, Phase2Transform, Rule, Sourced, TrafficMatch};
+use crate::ike::policy::{
+    Bounds, Identity, PfsRule, Phase2Policy, Phase2Transform, Rule, Scope, Sourced, TrafficMatch, TrafficName,
+};
 use crate::sadb::{AuthSpec, Prefix, Protocol};
+
+const ICMP: u8 = 1;
+const ICMP6: u8 = 58;
 
 /// A cipher of a sainfo with its key length.
 struct Cipher {
@@ -20,12 +27,7 @@ impl Resolver<'_> {
         let sainfos = self.sainfos();
         let mut policies = Vec::new();
         for (at, sainfo) in sainfos.iter().enumerate() {
-            let same = sainfos[..at].iter().find(|s| s.local == sainfo.local && s.remote == sainfo.remote);
-            if same
-                .is_some_and(|s| s.from == sainfo.from && s.group == sainfo.group && link(s) == link(sainfo))
-            {
-                self.error(&sainfo.at.span, "there is a sainfo for the same traffic above already");
-            }
+            self.find_duplicate_sainfo(sainfo, &sainfos[..at]);
             policies.extend(self.sainfo(sainfo, remotes));
         }
         // A sainfo with such a group stays, so that its traffic is not taken under another one, and allows nothing.
@@ -38,24 +40,41 @@ impl Resolver<'_> {
         policies
     }
 
+    /// Who else is for the same traffic comes first; racoon counts the group as nothing that tells them apart, and refuses
+    /// only those that name our side.
+    fn find_duplicate_sainfo(&mut self, sainfo: &Sainfo, above: &[&Sainfo]) {
+        let is_same = |s: &&&Sainfo| {
+            (&s.local, &s.remote, &s.from) == (&sainfo.local, &sainfo.remote, &sainfo.from)
+                && link(s) == link(sainfo)
+        };
+        let Some(same) = above.iter().find(is_same) else { return };
+        let line = same.at.span.position().line;
+        let name = name_of(sainfo);
+        if sainfo.local.value == SainfoId::Anonymous {
+            let message =
+                format!("the sainfo in line {line} is for the same and is used instead of this one");
+            self.warn(&sainfo.at.span, message);
+        } else {
+            self.error(&sainfo.at.span, format!("duplicated sainfo: {name} is in line {line} already"));
+        }
+    }
+
     fn sainfo(&mut self, sainfo: &Sainfo, remotes: &[EffectiveRemote<'_>]) -> Vec<Phase2Policy> {
         let linked = link(sainfo);
-        let meets: Vec<_> = remotes.iter().filter(|r| linked == 0 || ph1id(r) == linked).collect();
-        if linked != 0 && meets.is_empty() {
-            let message = format!("no remote has `ph1id {linked}`: nothing is negotiated under this sainfo");
+        let meets: Vec<_> = remotes.iter().filter(|r| ph1id(&r.settings) == linked).collect();
+        if meets.is_empty() && !remotes.is_empty() {
+            let message = match linked {
+                0 => "every remote has a `ph1id`, so that this sainfo without `remoteid` is for none"
+                    .to_owned(),
+                linked => format!("no remote has `ph1id {linked}`: this sainfo is for none"),
+            };
             self.warn(&sainfo.at.span, message);
-        }
-        if let Some(from) = &sainfo.from {
-            self.error(&from.span, "`from` in a sainfo is not implemented yet");
-        }
-        if let Some(group) = &sainfo.group {
-            self.error(&group.span, "`group` in a sainfo is not implemented yet");
         }
         let checks: Vec<_> = meets.iter().map(|r| Check::of(&r.settings)).collect();
         let alike = checks.windows(2).all(|pair| pair[0] == pair[1]);
         let first = checks.first().copied().unwrap_or(Check::Strict);
         let Some(base) = self.sainfo_for(sainfo, first) else { return Vec::new() };
-        if alike && linked == 0 {
+        if alike {
             return vec![base];
         }
         let each = meets.iter().zip(checks);
@@ -68,8 +87,33 @@ impl Resolver<'_> {
         .collect()
     }
 
+    /// For whom the rule is.
+    fn scope(&mut self, sainfo: &Sainfo) -> Scope {
+        let from = sainfo.from.as_ref().and_then(|from| {
+            let found = self.peers_identifier(from);
+            if found.is_none() {
+                self.warn(&from.span, "`from` without a value is for everybody");
+            }
+            found
+        });
+        let is_subnet = |id: &SainfoId| matches!(id, SainfoId::Address { subnet: true, .. });
+        Scope {
+            remoteid: link(sainfo),
+            from,
+            group: sainfo.group.as_ref().map(|group| group.value.clone()),
+            hosts_as_subnets: (
+                is_subnet(&sainfo.local.value),
+                sainfo.remote.as_ref().is_some_and(|remote| is_subnet(&remote.value)),
+            ),
+        }
+    }
+
     fn sainfo_for(&mut self, sainfo: &Sainfo, check: Check) -> Option<Phase2Policy> {
         let local = self.traffic(&sainfo.local);
+        if sainfo.local.value == SainfoId::ClientAddress {
+            self.error(&sainfo.local.span, "`clientaddr` stands for the peer, behind our side");
+        }
+        self.compare_protocols(sainfo);
         let remote = match &sainfo.remote {
             Some(remote) => self.traffic(remote),
             None if sainfo.local.value == SainfoId::Anonymous => Some(TrafficMatch::Any),
@@ -95,6 +139,7 @@ impl Resolver<'_> {
             local: local?,
             remote: remote?,
             phase1: None,
+            scope: self.scope(sainfo),
             transforms,
             pfs: self.pfs(sainfo)?,
             seconds: lifetime(&[&sainfo.settings], &sainfo.at.span, check),
@@ -108,23 +153,92 @@ impl Resolver<'_> {
     }
 
     fn traffic(&mut self, id: &Spanned<SainfoId>) -> Option<TrafficMatch> {
-        match &id.value {
-            SainfoId::Anonymous => Some(TrafficMatch::Any),
-            SainfoId::Address { address, prefix, last: None, port, protocol, .. } => {
-                let prefix = match prefix {
-                    Some(len) => Prefix::new(*address, *len)?,
-                    None => Prefix::host(*address),
-                };
-                if prefix.address() != *address {
-                    self.warn(&id.span, format!("host bits are cut: this is {prefix}"));
-                }
-                Some(TrafficMatch::Exact { prefix, protocol: protocol.unwrap_or(0), port: port.unwrap_or(0) })
-            }
-            _ => {
-                let message = format!("`{}` as the id of a sainfo is not implemented yet", id.value);
-                self.error(&id.span, message);
-                None
-            }
+        let name = match &id.value {
+            SainfoId::Anonymous => return Some(TrafficMatch::Any),
+            SainfoId::ClientAddress => return Some(TrafficMatch::ClientAddress),
+            SainfoId::Address { .. } => return self.addresses(id),
+            SainfoId::Name("user_fqdn", name) => Identity::UserFqdn(name.clone()),
+            SainfoId::Name("asn1dn", name) => Identity::DerAsn1Dn(self.distinguished_name(name, &id.span)?),
+            SainfoId::Name(_, name) => Identity::Fqdn(name.clone()),
+        };
+        Some(TrafficMatch::Named(TrafficName::Identity(name)))
+    }
+
+    /// A host, a network, or a range of addresses, which is a network where it can be one.
+    fn addresses(&mut self, id: &Spanned<SainfoId>) -> Option<TrafficMatch> {
+        let SainfoId::Address { address, prefix, last, port, protocol, .. } = &id.value else { return None };
+        let (protocol, port) = (protocol.unwrap_or(0), port.unwrap_or(0));
+        if protocol == ICMP && address.is_ipv6() || protocol == ICMP6 && address.is_ipv4() {
+            self.error(&id.span, "this protocol is not of the family of the address");
+        }
+        if [ICMP, ICMP6].contains(&protocol) && port != 0 {
+            self.error(&id.span, "icmp has no ports: write `[any]`, or none");
+        }
+        if let Some(last) = last {
+            return self.range(*address, *last, (protocol, port), id);
+        }
+        let prefix = match prefix {
+            Some(len) => Prefix::new(*address, *len)?,
+            None => Prefix::host(*address),
+        };
+        if prefix.address() != *address {
+            self.warn(&id.span, format!("host bits are cut: this is {prefix}"));
+        }
+        Some(TrafficMatch::Exact { prefix, protocol, port })
+    }
+
+    fn range(
+        &mut self,
+        first: IpAddr,
+        last: IpAddr,
+        (protocol, port): (u8, u16),
+        id: &Spanned<SainfoId>,
+    ) -> Option<TrafficMatch> {
+        if first.is_ipv4() != last.is_ipv4() || last < first {
+            self.error(&id.span, "this is no range: the first address is not before the last");
+            return None;
+        }
+        if let Some(prefix) = Prefix::from_range(first, last) {
+            return Some(TrafficMatch::Exact { prefix, protocol, port });
+        }
+        let message = "the range is no network, so that no policy is for it; \
+            it only serves peers that name it and mean the two hosts, as in racoon";
+        self.warn(&id.span, message);
+        Some(TrafficMatch::Named(TrafficName::Range(first, last)))
+    }
+
+    /// Warns of a remote whose peers get whatever they ask for.
+    pub(super) fn warn_of_grants(&mut self, remotes: &[EffectiveRemote<'_>]) {
+        for remote in remotes.iter().filter(|r| r.remote.name.value == RemoteName::Anonymous) {
+            let Some(grants) =
+                ast::last(&remote.settings, "generate_policy").filter(|s| s.word() != Some("off"))
+            else {
+                continue;
+            };
+            let takes_all = |s: &&Sainfo| {
+                let theirs = s.remote.as_ref().unwrap_or(&s.local);
+                theirs.value == SainfoId::Anonymous && link(s) == ph1id(&remote.settings)
+            };
+            let Some(sainfo) = self.sainfos().into_iter().find(takes_all) else { continue };
+            let line = sainfo.at.span.position().line;
+            let message = format!(
+                "with the sainfo in line {line}, who has a key gets any addresses that it asks for, up to 0.0.0.0/0"
+            );
+            let help = "write `sainfo anonymous clientaddr` or name the networks, unless all peers are trusted alike";
+            self.diagnostics.push(Diagnostic::warning(&grants.span, message).with_help(help));
+        }
+    }
+
+    fn compare_protocols(&mut self, sainfo: &Sainfo) {
+        let protocol_of = |id: &SainfoId| match id {
+            SainfoId::Address { protocol, .. } => Some(*protocol),
+            _ => None,
+        };
+        let Some(remote) = &sainfo.remote else { return };
+        if let (Some(ours), Some(theirs)) = (protocol_of(&sainfo.local.value), protocol_of(&remote.value))
+            && ours != theirs
+        {
+            self.warn(&remote.span, "the two sides have different protocols, which no traffic has");
         }
     }
 
@@ -213,8 +327,9 @@ fn link(sainfo: &Sainfo) -> u32 {
     ast::last(&sainfo.settings, "remoteid").and_then(Setting::number).unwrap_or(0)
 }
 
-fn ph1id(remote: &EffectiveRemote<'_>) -> u32 {
-    ast::last(&remote.settings, "ph1id").and_then(Setting::number).unwrap_or(0)
+/// `ph1id`.
+pub(super) fn ph1id(remote: &[Setting]) -> u32 {
+    ast::last(remote, "ph1id").and_then(Setting::number).unwrap_or(0)
 }
 
 fn name_of(sainfo: &Sainfo) -> String {

@@ -2,6 +2,7 @@
 
 use super::{Parsed, host_of, port_number};
 use crate::conf::diagnostic::Diagnostic;
+use crate::conf::environment::Environment;
 use crate::conf::setkey::ast::{Action, Host, Level, Place, Rule, Way};
 use crate::conf::setkey::tables;
 use crate::conf::span::{Span, Spanned};
@@ -9,7 +10,7 @@ use crate::conf::span::{Span, Spanned};
 type Read = (Spanned<Way>, Option<String>, Option<Action>);
 
 /// Reads the string.
-pub(super) fn read(string: &Span) -> Parsed<Read> {
+pub(super) fn read(string: &Span, env: &dyn Environment) -> Parsed<Read> {
     let words = words(string);
     let mut rest = words.as_slice();
     let way = direction(&mut rest, string)?;
@@ -20,7 +21,7 @@ pub(super) fn read(string: &Span) -> Parsed<Read> {
         "none" => Action::None,
         "entrust" => Action::Entrust,
         "bypass" => Action::Bypass,
-        "ipsec" => Action::Ipsec(rules.iter().map(rule).collect::<Parsed<_>>()?),
+        "ipsec" => Action::Ipsec(rules.iter().map(|word| rule(word, env)).collect::<Parsed<_>>()?),
         other => {
             let error = Diagnostic::error(word, format!("`{other}` is no action of a policy"));
             let known = ["discard", "none", "ipsec", "entrust", "bypass"];
@@ -91,7 +92,7 @@ fn priority(rest: &mut &[Span]) -> Parsed<Option<String>> {
 }
 
 /// `PROTO/MODE/SRC-DST/LEVEL` and its shortened forms.
-fn rule(word: &Span) -> Parsed<Spanned<Rule>> {
+fn rule(word: &Span, env: &dyn Environment) -> Parsed<Spanned<Rule>> {
     let fail = |message: String| Box::new(Diagnostic::error(word, message));
     let parts: Vec<_> = word.text().split('/').collect();
     let part = |at: usize| parts.get(at).copied();
@@ -108,7 +109,7 @@ fn rule(word: &Span) -> Parsed<Spanned<Rule>> {
     };
     let ends = match part(2) {
         None | Some("") => None,
-        Some(text) => Some(ends(text, word)?),
+        Some(text) => Some(ends(text, word, env)?),
     };
     let level = match part(3) {
         None => Level::Default,
@@ -125,16 +126,16 @@ fn rule(word: &Span) -> Parsed<Spanned<Rule>> {
     Ok(Spanned::new(Rule { protocol, tunnel, ends, level }, word.clone()))
 }
 
-fn ends(text: &str, word: &Span) -> Parsed<(Place, Place)> {
+fn ends(text: &str, word: &Span, env: &dyn Environment) -> Parsed<(Place, Place)> {
     let Some((src, dst)) = text.split_once('-') else {
         return Err(Box::new(Diagnostic::error(word, format!("`{text}` does not name two ends"))));
     };
-    Ok((end(src, word)?, end(dst, word)?))
+    Ok((end(src, word, env)?, end(dst, word, env)?))
 }
 
-fn end(text: &str, word: &Span) -> Parsed<Place> {
+fn end(text: &str, word: &Span, env: &dyn Environment) -> Parsed<Place> {
     let (host, port) = match text.strip_suffix(']').and_then(|t| t.split_once('[')) {
-        Some((host, port)) => (host, port_number(word, port)?),
+        Some((host, port)) => (host, port_number(env, word, port)?),
         None => (text, 0),
     };
     let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | ':' | '%' | '_');

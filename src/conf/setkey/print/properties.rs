@@ -7,12 +7,14 @@ use proptest::sample::select;
 
 use super::{Secrets, print};
 use crate::conf::setkey::ast::{
-    Action, Command, Host, Keyed, Level, ManualSa, Packets, Place, Policy, Rule, SaName, SetkeyConfig, Way,
+    Action, Command, Host, Keyed, Level, ManualSa, Packets, Padding, Place, Policy, Rule, SaName, SaOption,
+    SetkeyConfig, Way,
 };
 use crate::conf::setkey::{load, tables};
 use crate::conf::span::{SourceFile, Spanned};
 use crate::conf::{NoFiles, diagnostic};
 use crate::crypto::secret::Secret;
+use crate::sadb::Mode;
 
 fn spanned<T>(value: T) -> Spanned<T> {
     Spanned::new(value, SourceFile::new("generated", "").end())
@@ -37,12 +39,14 @@ fn family() -> impl Strategy<Value = String> {
 }
 
 fn sa_name(with_spi: bool) -> impl Strategy<Value = SaName> {
-    (family(), place(), place(), select(tables::SA_PROTOCOLS), any::<u32>()).prop_map(
-        move |(family, src, dst, protocol, spi)| SaName {
+    let original = any::<Option<IpAddr>>();
+    (family(), place(), place(), select(tables::SA_PROTOCOLS), original, any::<u32>()).prop_map(
+        move |(family, src, dst, protocol, original, spi)| SaName {
             family,
             src: spanned(src),
             dst: spanned(dst),
             protocol: spanned(protocol),
+            original: original.filter(|_| protocol == "esp-udp"),
             spi: with_spi.then(|| spanned(spi)),
         },
     )
@@ -64,18 +68,45 @@ fn word() -> impl Strategy<Value = String> {
     prop_oneof!["[a-z0-9][a-z0-9-]{0,6}", "\"[a-z ]{0,6}\""]
 }
 
-fn option() -> impl Strategy<Value = (&'static str, Vec<String>)> {
-    select(tables::OPTIONS).prop_flat_map(|(name, count)| {
-        prop::collection::vec(word(), count).prop_map(move |words| (name, words))
-    })
+fn option() -> impl Strategy<Value = SaOption> {
+    let mode = select(vec![None, Some(Mode::Transport), Some(Mode::Tunnel)]);
+    let padding = select(vec![Padding::Zero, Padding::Random, Padding::Sequential]);
+    prop_oneof![
+        mode.prop_map(SaOption::Mode),
+        any::<u32>().prop_map(SaOption::Replay),
+        any::<u32>().prop_map(SaOption::RequestId),
+        padding.prop_map(SaOption::Padding),
+        Just(SaOption::NoCyclicSequence),
+        any::<u64>().prop_map(SaOption::HardTime),
+        any::<u64>().prop_map(SaOption::SoftTime),
+        any::<u64>().prop_map(SaOption::HardOctets),
+        any::<u64>().prop_map(SaOption::SoftOctets),
+        [word(), word(), word()].prop_map(SaOption::Context),
+        (place(), place()).prop_map(|ends| SaOption::Nat(Box::new(ends))),
+        any::<u16>().prop_map(SaOption::NatMtu),
+        Just(SaOption::ExtendedSequence),
+        word().prop_map(SaOption::Hardware),
+    ]
 }
 
+/// `-C` alone, or one of the others or both.
 fn manual_sa() -> impl Strategy<Value = ManualSa> {
-    let options = prop::collection::vec(option(), 0..4);
-    let keys = (prop::option::of(keyed(tables::ENCRYPTION)), prop::option::of(keyed(tables::AUTHENTICATION)));
-    let compression = prop::option::of((select(tables::COMPRESSION), any::<bool>()));
-    (sa_name(true), options, keys, compression).prop_map(
-        |(name, options, (encryption, authentication), compression)| ManualSa {
+    let options = prop::collection::vec(option().prop_map(spanned), 0..4);
+    let encryption = || keyed(tables::ENCRYPTION).prop_map(Some);
+    let authentication = || keyed(tables::AUTHENTICATION).prop_map(Some);
+    let compression = (select(tables::COMPRESSION), any::<bool>()).prop_map(Some);
+    let transforms = prop_oneof![
+        encryption().prop_map(|encryption| (encryption, None, None)),
+        authentication().prop_map(|authentication| (None, authentication, None)),
+        (encryption(), authentication()).prop_map(|(encryption, authentication)| (
+            encryption,
+            authentication,
+            None
+        )),
+        compression.prop_map(|compression| (None, None, compression)),
+    ];
+    (sa_name(true), options, transforms).prop_map(
+        |(name, options, (encryption, authentication, compression))| ManualSa {
             name,
             options,
             encryption,

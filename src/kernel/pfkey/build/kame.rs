@@ -27,7 +27,12 @@ pub(super) fn sa2(mode: Mode, reqid: u32) -> Extension {
 }
 
 impl Dialect {
-    pub(super) fn kame_install_policy(self, policy: &FlowPolicy) -> Result<Vec<Message>, KernelError> {
+    /// `kind` is `SPDUPDATE`, which replaces, or `SPDADD`, which does not.
+    pub(super) fn kame_install_policy(
+        self,
+        kind: MessageType,
+        policy: &FlowPolicy,
+    ) -> Result<Vec<Message>, KernelError> {
         let requests = match &policy.action {
             FlowAction::Bypass | FlowAction::Discard => Vec::new(),
             FlowAction::Protect(rules) if rules.is_empty() || rules.len() > MOST_RULES => {
@@ -43,7 +48,7 @@ impl Dialect {
                 priority: policy.priority,
                 ..head(policy, direction)
             };
-            with_selector(MessageType::SpdUpdate, body, policy)
+            with_selector(kind, body, policy)
         };
         Ok(self.directions(policy.direction).into_iter().map(message).collect())
     }

@@ -22,9 +22,9 @@ use crate::sadb::{
 };
 
 /// `SADB_SASTATE_MATURE`; OpenBSD refuses any other in `ADD` and `UPDATE`.
-const MATURE: u8 = 1;
+pub(super) const MATURE: u8 = 1;
 /// `UDP_ENCAP_ESPINUDP`, RFC 3948's form.
-const ESP_IN_UDP: u8 = 2;
+pub(super) const ESP_IN_UDP: u8 = 2;
 /// The widest window that FreeBSD's octet of octets can say; a wider one has an extension of its own.
 const FREEBSD_SHORT_WINDOW: u32 = 255 * 8;
 
@@ -137,7 +137,7 @@ impl Dialect {
     }
 
     /// FreeBSD wants both limits or neither; a limit of nothing but zeros is none. The others take what there is.
-    fn lifetimes(self, hard: Lifetime, soft: Lifetime) -> Vec<Extension> {
+    pub(super) fn lifetimes(self, hard: Lifetime, soft: Lifetime) -> Vec<Extension> {
         let none = Lifetime::default();
         let both = self.is_kame() && (hard != none || soft != none);
         [(LifetimeKind::Hard, hard), (LifetimeKind::Soft, soft)]

@@ -119,6 +119,7 @@ impl Engine {
             Job::AcquireFailed { id, acquire } => self.begin_acquire_failed(now, id, acquire, task),
             Job::Flush(flush) => self.begin_flush(now, task.limit, flush),
             Job::List(list) => self.begin_list(now, task.limit, list),
+            Job::Operate(operate) => self.begin_operate(now, task.limit, operate),
         }
     }
 
@@ -136,6 +137,7 @@ impl Engine {
             Job::AcquireFailed { id, .. } => self.reply(id, Ok(Reply::Done)),
             Job::Flush(flush) => self.flush_step(now, limit, flush, &outcome),
             Job::List(list) => self.list_step(now, limit, list, &outcome),
+            Job::Operate(operate) => self.operate_step(now, limit, operate, &outcome),
         }
     }
 

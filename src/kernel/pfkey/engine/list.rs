@@ -7,7 +7,9 @@ use super::conversation::{Outcome, Task, Wait};
 use super::errno::ENOENT;
 use super::{Engine, Job, Listing};
 use crate::kernel::pfkey::{Dialect, Message};
-use crate::sadb::{DumpKind, KernelError, PolicyEntry, Reply, RequestId, SaId, SadbEntry};
+use crate::sadb::{
+    DumpKind, KernelError, PolicyEntry, Reply, RequestId, SaId, SadbEntry, ShownPolicy, ShownSa, Wanted,
+};
 use crate::time::{Instant, Now, UnixTime};
 
 /// OpenBSD does not answer a dump of nothing. Between two entries of one passes less.
@@ -29,6 +31,10 @@ pub(super) struct List {
     /// Of SAs to be compared only this counts, so that one whose algorithms have no name here is seen as well.
     seen: Vec<(SaId, u8)>,
     policies: Vec<PolicyEntry>,
+    /// What an operator wants to see, and what of it has come.
+    wanted: Option<Wanted>,
+    shown_sas: Vec<ShownSa>,
+    shown_policies: Vec<ShownPolicy>,
     /// The number of the last entry.
     last: Option<u32>,
     /// Whether an entry was lost.
@@ -44,6 +50,9 @@ impl List {
             sas: Vec::new(),
             seen: Vec::new(),
             policies: Vec::new(),
+            wanted: None,
+            shown_sas: Vec::new(),
+            shown_policies: Vec::new(),
             last: None,
             is_broken: false,
         }
@@ -53,12 +62,21 @@ impl List {
         Self::new(kind, Some(id))
     }
 
+    pub(super) fn shown(id: RequestId, wanted: Wanted) -> Self {
+        let kind = if wanted == Wanted::Policies { DumpKind::Spd } else { DumpKind::Sad };
+        Self { wanted: Some(wanted), ..Self::new(kind, Some(id)) }
+    }
+
     pub(super) const fn own(kind: DumpKind) -> Self {
         Self::new(kind, None)
     }
 
     const fn len(&self) -> usize {
-        self.sas.len() + self.seen.len() + self.policies.len()
+        self.sas.len()
+            + self.seen.len()
+            + self.policies.len()
+            + self.shown_sas.len()
+            + self.shown_policies.len()
     }
 
     /// Takes note of the number of an entry: FreeBSD counts down to 0, Linux up from 1 and then 0.
@@ -85,7 +103,10 @@ impl Engine {
                 let kind = list.kind;
                 return self.ask_listing(now, Task { limit, job: Job::List(list) }, kind);
             }
-            DumpKind::Sad => dialect.dump_sad(None),
+            DumpKind::Sad => dialect.dump_kind(match list.wanted {
+                Some(Wanted::Sas(kind)) => kind,
+                _ => None,
+            }),
             DumpKind::Spd if dialect.is_kame() => dialect.dump_spd().map(|message| vec![message]),
             DumpKind::Spd => return self.list_known_flows(now, *list),
         };
@@ -171,6 +192,9 @@ impl Engine {
 
     fn list_entry(&mut self, now: Now, list: &mut List, message: &Message) {
         let dialect = self.config.dialect;
+        if let Some(wanted) = list.wanted {
+            return self.shown_entry(now, list, wanted, message);
+        }
         if list.kind == DumpKind::Sad && message.header.satype.protocol().is_none() {
             return;
         }
@@ -190,7 +214,31 @@ impl Engine {
         }
     }
 
-    fn list_done(&mut self, now: Now, list: List) {
+    /// Keeps an entry of a dump with all that the kernel tells of it.
+    fn shown_entry(&mut self, now: Now, list: &mut List, wanted: Wanted, message: &Message) {
+        let dialect = self.config.dialect;
+        let read = match (list.kind, wanted) {
+            // By sysctl everything comes.
+            (_, Wanted::Sas(Some(kind))) if message.header.satype.kind() != Some(kind) => Ok(()),
+            (DumpKind::Sad, _) => dialect.read_shown_sa(message).map(|sa| list.shown_sas.push(sa)),
+            (DumpKind::Spd, _) => {
+                dialect.read_shown_policy(message).map(|policy| list.shown_policies.push(policy))
+            }
+        };
+        if let Err(error) = read {
+            self.strange(now, &error);
+        }
+    }
+
+    fn list_done(&mut self, now: Now, mut list: List) {
+        match (list.id, list.wanted, list.kind) {
+            (Some(id), Some(_), DumpKind::Sad) => return self.reply(id, Ok(Reply::Sas(list.shown_sas))),
+            (Some(id), Some(_), DumpKind::Spd) => {
+                list.shown_policies.extend(list.policies.iter().map(ShownPolicy::of));
+                return self.reply(id, Ok(Reply::Policies(list.shown_policies)));
+            }
+            _ => {}
+        }
         match (list.id, list.kind) {
             (Some(id), DumpKind::Sad) => self.reply(id, Ok(Reply::Sad(list.sas))),
             (Some(id), DumpKind::Spd) => self.reply(id, Ok(Reply::Spd(list.policies))),

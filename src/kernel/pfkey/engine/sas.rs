@@ -9,7 +9,7 @@ use super::errno::ESRCH;
 use super::{Engine, Job};
 use crate::kernel::pfkey::Message;
 use crate::sadb::{
-    AcquireId, Direction, Endpoints, KernelError, KernelEvent, Mode, Protocol, Reply, RequestId, SaId,
+    AcquireId, Direction, Endpoints, KernelError, KernelEvent, Mode, Protocol, Reply, RequestId, SaId, SaKind,
 };
 use crate::time::{Instant, Now};
 
@@ -36,13 +36,13 @@ pub(super) struct Flush {
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum What {
-    Sas(Option<Protocol>),
+    Sas(Option<SaKind>),
     Policies,
 }
 
 impl Flush {
-    pub(super) const fn sas(id: RequestId, protocol: Option<Protocol>) -> Self {
-        Self { id, what: What::Sas(protocol), rest: Vec::new() }
+    pub(super) const fn sas(id: RequestId, kind: Option<SaKind>) -> Self {
+        Self { id, what: What::Sas(kind), rest: Vec::new() }
     }
 
     pub(super) const fn policies(id: RequestId) -> Self {
@@ -157,7 +157,7 @@ impl Engine {
     pub(super) fn begin_flush(&mut self, now: Now, limit: Instant, mut flush: Flush) {
         let dialect = self.config.dialect;
         let built = match flush.what {
-            What::Sas(protocol) => dialect.flush(protocol),
+            What::Sas(kind) => dialect.flush_kind(kind),
             // OpenBSD has no flush of flows alone, and which there are is not for a message to ask.
             What::Policies => dialect.flush_spd().map(|message| vec![message]),
         };
@@ -176,8 +176,9 @@ impl Engine {
             return self.ask(now, Task { limit, job: Job::Flush(flush) }, message, Wait::ForAnswer);
         }
         match flush.what {
-            What::Sas(protocol) => {
-                let gone = self.book.take_protocol(protocol);
+            What::Sas(Some(SaKind::TcpMd5)) => {}
+            What::Sas(kind) => {
+                let gone = self.book.take_protocol(kind.and_then(|kind| kind.protocol().ok()));
                 self.tell_gone(gone);
             }
             What::Policies => {

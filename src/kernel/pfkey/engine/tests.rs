@@ -18,6 +18,7 @@ mod acquires;
 mod doomed;
 mod faults;
 mod life;
+mod operator;
 mod others;
 mod recorded;
 

@@ -131,7 +131,7 @@ fn kame_policy(body: &KamePolicy, direction: Direction, message: &Message) -> Re
     Ok(FlowPolicy { selector, direction, action, ids: None, priority: body.priority })
 }
 
-fn prefix_of(address: &Address) -> Result<Prefix, PfKeyError> {
+pub(super) fn prefix_of(address: &Address) -> Result<Prefix, PfKeyError> {
     let ip = address.socket.ip().ok_or(PfKeyError::Missing("selector address"))?;
     let got = address.prefix_len;
     Prefix::new(ip, got).ok_or_else(|| PfKeyError::Value { field: "prefix length", got: got.into() })

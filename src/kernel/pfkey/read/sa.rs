@@ -198,7 +198,7 @@ const fn entry(sa: SaParams, inbound: bool) -> SadbEntry {
     }
 }
 
-fn key_of(message: &Message, wanted: KeyUse) -> &[u8] {
+pub(super) fn key_of(message: &Message, wanted: KeyUse) -> &[u8] {
     let key = message.extensions.iter().find_map(|extension| match extension {
         Extension::Key(key_use, key) if *key_use == wanted => Some(key.octets()),
         _ => None,

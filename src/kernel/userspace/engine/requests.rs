@@ -18,7 +18,7 @@ const SPI_ATTEMPTS: u32 = 64;
 impl Engine {
     /// Takes a request; its reply is the next event, then whatever follows from it.
     pub fn handle_request(&mut self, now: Now, id: RequestId, request: Request) {
-        let (mut sends, mut fulfilled) = (false, None);
+        let (mut sends, mut changed, mut fulfilled, mut gone) = (false, false, None, Vec::new());
         let result = match request {
             Request::GetSpi { protocol, mode, endpoints, acquire: _, reqid } => {
                 self.reserve_spi(now, protocol, mode, endpoints, reqid).map(Reply::Spi)
@@ -35,20 +35,49 @@ impl Engine {
             }
             Request::Delete(sa) | Request::Reclaim { sa, .. } => self.delete(&sa),
             Request::InstallPolicy(policy) => self.install_policy(now, policy),
-            Request::RemovePolicy(policy) | Request::DropPolicy(policy) => {
+            Request::RemovePolicy(policy) => {
+                let is_ours = !self.spd.is_operators(&policy.selector, policy.direction);
+                done(is_ours && self.spd.remove(&policy.selector, policy.direction), KernelError::NoSuchSa)
+            }
+            Request::DropPolicy(policy) => {
+                changed = self.spd.is_operators(&policy.selector, policy.direction);
                 done(self.spd.remove(&policy.selector, policy.direction), KernelError::NoSuchSa)
             }
             Request::AcquireFailed(acquire) => {
                 self.spd.end_acquire(acquire);
                 Ok(Reply::Done)
             }
-            Request::FlushSad(_) | Request::FlushSpd => {
-                Err(KernelError::Unsupported("flush of what the daemon holds: disconnect, or end it"))
+            Request::FlushSad(kind) => {
+                gone = self.flush_sad(now, kind);
+                Ok(Reply::Done)
+            }
+            Request::FlushSpd => {
+                changed = true;
+                Ok(self.flush_spd())
             }
             Request::Dump(DumpKind::Sad) => Ok(Reply::Sad(self.sad.dump(now))),
             Request::Dump(DumpKind::Spd) => Ok(Reply::Spd(self.spd.dump())),
+            Request::AddSa(sa) => {
+                let result = self.add_manual(now, &sa);
+                sends = result.is_ok();
+                result
+            }
+            Request::DropSas(names) => self.drop_named(now, &names).map(|dropped| {
+                gone = dropped;
+                Reply::Done
+            }),
+            Request::LoadPolicy { policy, replaces } => {
+                let result = self.load_policy(now, policy, replaces);
+                changed = result.is_ok();
+                result
+            }
+            Request::Show(wanted) => self.show(now, wanted),
         };
         self.event(KernelEvent::Reply { id, result });
+        self.tell_gone(gone);
+        if changed {
+            self.tell_policies();
+        }
         if sends {
             self.retry_held(now);
         }
@@ -106,13 +135,13 @@ impl Engine {
         Transform::new(&self.provider, &params.keys)
     }
 
-    fn delete(&mut self, id: &SaId) -> Result<Reply, KernelError> {
+    pub(super) fn delete(&mut self, id: &SaId) -> Result<Reply, KernelError> {
         let found =
             self.sad.remove_larval(id) || self.sad.remove(Half::In, id) || self.sad.remove(Half::Out, id);
         done(found, KernelError::NoSuchSa)
     }
 
-    fn install_policy(&mut self, now: Now, policy: FlowPolicy) -> Result<Reply, KernelError> {
+    pub(super) fn install_policy(&mut self, now: Now, policy: FlowPolicy) -> Result<Reply, KernelError> {
         let action = match &policy.action {
             FlowAction::Bypass => Action::Bypass,
             FlowAction::Discard => Action::Discard,
@@ -135,7 +164,7 @@ fn tunnel_rule(rules: &[SecurityRule]) -> Result<TunnelRule, KernelError> {
     Ok(TunnelRule { rule, endpoints, reqid })
 }
 
-const fn check_kind(protocol: Protocol, mode: Mode) -> Result<(), KernelError> {
+pub(super) const fn check_kind(protocol: Protocol, mode: Mode) -> Result<(), KernelError> {
     match (protocol, mode) {
         (Protocol::Esp, Mode::Tunnel) => Ok(()),
         (Protocol::Esp, Mode::Transport) => Err(KernelError::Unsupported("transport mode")),
@@ -144,7 +173,7 @@ const fn check_kind(protocol: Protocol, mode: Mode) -> Result<(), KernelError> {
     }
 }
 
-const fn errno(errno: Errno) -> KernelError {
+pub(super) const fn errno(errno: Errno) -> KernelError {
     KernelError::Errno(errno as i32)
 }
 

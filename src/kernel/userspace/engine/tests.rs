@@ -10,6 +10,8 @@ use crate::crypto::secret::Secret;
 use crate::sadb::*;
 use crate::time::UnixTime;
 
+mod operator;
+
 const A: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
 const B: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 2));
 

@@ -74,7 +74,7 @@ impl Engine {
             debug!(src = %origin.src, %spi, "esp with an unknown spi");
             return;
         };
-        let counts = sa.transform.has_integrity();
+        let counts = sa.checks_replay && sa.transform.has_integrity();
         if counts && !sa.replay.admits(sequence) {
             sa.dropped += 1;
             self.statistics.refused += 1;
