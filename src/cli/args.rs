@@ -75,8 +75,8 @@ pub(super) enum Verb {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
     },
-    /// racoon's own command line (not built yet)
-    #[command(disable_help_flag = true, hide = true)]
+    /// Run with racoon's own command line: -F, -f FILE, -d ...
+    #[command(disable_help_flag = true)]
     Racoon {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
@@ -158,6 +158,17 @@ pub(super) struct KernelArguments {
 }
 
 impl KernelArguments {
+    /// What they mean together with `--tun`.
+    pub(super) fn with_tun(self, tun: Option<String>) -> Result<KernelOptions, String> {
+        match tun {
+            None => self.options(),
+            Some(_) if matches!(self.kernel, KernelName::Auto | KernelName::Embedded) => {
+                Ok(KernelOptions::Embedded { tun })
+            }
+            Some(_) => Err("--tun is for the embedded stack, which --kernel excludes".to_owned()),
+        }
+    }
+
     /// What they mean together.
     pub(super) fn options(self) -> Result<KernelOptions, String> {
         let dialect = self.pfkey_dialect.map(DialectName::dialect);

@@ -8,6 +8,7 @@ mod check;
 mod demo;
 mod dumps;
 mod personality;
+mod racoon;
 mod racoonctl;
 mod run;
 mod setkey;

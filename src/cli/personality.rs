@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use super::{dumps, fail, racoonctl, setkey};
+use super::{dumps, fail, racoon, racoonctl, setkey};
 
 /// The names.
 const NAMES: [&str; 5] = ["racoon", "racoonctl", "setkey", "isakmpd", "ipsecctl"];
@@ -18,8 +18,8 @@ pub(super) fn run(name: &str, arguments: &[OsString]) -> ExitCode {
     match name {
         "setkey" => setkey::main(arguments),
         "ipsecctl" => dumps::ipsecctl(arguments),
+        "racoon" => racoon::main(arguments),
         "racoonctl" => racoonctl::main(arguments),
-        "racoon" => fail(name, "not built yet: run `coati run --racoon FILE --setkey FILE` instead"),
         _ => fail(name, "not built yet: run `coati run --ipsec-conf FILE --isakmpd-dir DIR` instead"),
     }
 }

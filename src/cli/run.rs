@@ -2,13 +2,13 @@
 
 use std::process::ExitCode;
 
-use super::args::{KernelName, LogFormat, Run};
+use super::args::{LogFormat, Run};
 use super::fail;
 use crate::daemon::control::DEFAULT_PATH;
-use crate::daemon::kernel_choice::KernelOptions;
 use crate::daemon::load::Front;
 use crate::daemon::log::Level;
 use crate::daemon::run::{Options, run};
+use crate::daemon::service::Service;
 
 pub(super) fn main(arguments: Run) -> ExitCode {
     match options(arguments).map(|options| run(&options)) {
@@ -26,13 +26,7 @@ fn options(arguments: Run) -> Result<Options, String> {
         racoon, setkey, ipsec_conf, isakmpd_dir, control, kernel, tun, listen, port, natt_port, ..
     } = arguments;
     let LogFormat::Plain = arguments.log_format;
-    let kernel = match tun {
-        None => kernel.options()?,
-        Some(_) if matches!(kernel.kernel, KernelName::Auto | KernelName::Embedded) => {
-            KernelOptions::Embedded { tun }
-        }
-        Some(_) => return Err("--tun is for the embedded stack, which --kernel excludes".to_owned()),
-    };
+    let kernel = kernel.with_tun(tun)?;
     let front = match (racoon, ipsec_conf) {
         (_, Some(ipsec_conf)) => Front::OpenBsd { ipsec_conf, isakmpd_dir },
         (conf, None) => Front::Racoon { conf: conf.unwrap_or_default(), setkey },
@@ -43,6 +37,15 @@ fn options(arguments: Run) -> Result<Options, String> {
         _ => Level::Trace,
     };
     let natt_port = Some(natt_port).filter(|port| *port != 0);
-    let default_control = DEFAULT_PATH;
-    Ok(Options { front, control, default_control, kernel, listen, port, natt_port, level })
+    Ok(Options {
+        front,
+        control,
+        default_control: DEFAULT_PATH,
+        kernel,
+        listen,
+        port,
+        natt_port,
+        level,
+        service: Service::default(),
+    })
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 /// The outside as seen by `resolve`. Parsing never asks it, except for the files that an include names.
 pub trait Environment {
@@ -25,11 +25,30 @@ pub trait Environment {
     fn home_of(&self, _user: Option<&str>) -> Option<PathBuf> {
         None
     }
+    /// The path without links and dots. Where no file is looked at, only the dots can go.
+    fn real_path(&self, path: &Path) -> io::Result<PathBuf> {
+        Ok(without_dots(path))
+    }
     /// Whether files, interfaces and names may be looked at. Where this is false (`--no-files`), resolving skips what
     /// it would have read from them and uses placeholders instead of complaining.
     fn is_open(&self) -> bool {
         true
     }
+}
+
+/// The path without `.` and `..`, as far as its text says.
+pub(super) fn without_dots(path: &Path) -> PathBuf {
+    let mut plain = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir => {
+                plain.pop();
+            }
+            _ => plain.push(part),
+        }
+    }
+    plain
 }
 
 /// Why a file with secrets is refused.
@@ -160,6 +179,10 @@ impl<N: Network> Environment for SystemEnvironment<N> {
 
     fn check_secret_file(&self, path: &Path) -> Result<(), SecretFileError> {
         super::secrets::check_secret_file(path)
+    }
+
+    fn real_path(&self, path: &Path) -> io::Result<PathBuf> {
+        std::fs::canonicalize(path)
     }
 
     fn local_address_for(&self, remote: IpAddr) -> Option<IpAddr> {

@@ -10,6 +10,7 @@ pub mod default;
 pub mod dh;
 pub mod hash;
 pub mod job;
+pub mod password;
 pub mod random;
 pub mod secret;
 pub mod sign;

@@ -15,9 +15,11 @@ use super::crypto_pool::CryptoPool;
 use super::kernel_task::KernelTask;
 use super::listener::Outlet;
 use super::log::{Level, Logger, Notice};
+use super::login::LoginDesk;
 use crate::crypto::job::CryptoResult;
 use crate::ike::endpoint::{Command, DatagramMeta, Endpoint, JobId};
 use crate::ike::event::Event;
+use crate::ike::login::{LoginId, Verdict};
 use crate::ike::policy::Policy;
 use crate::sadb::{KernelError, KernelEvent, Reply, RequestId};
 use crate::time::Instant;
@@ -37,6 +39,8 @@ pub enum Input {
     },
     /// A crypto job is done.
     Crypto(JobId, Box<CryptoResult>),
+    /// Whether a user may in.
+    Login(LoginId, Verdict),
     /// A signal arrived.
     Signal(i32),
     /// The configuration was read again.
@@ -45,6 +49,9 @@ pub enum Input {
 
 /// Reads the configuration again, on a thread of its own.
 pub type Reload = Arc<dyn Fn() -> Result<Arc<Policy>, String> + Send + Sync>;
+
+/// Looks at every event. It must not wait.
+pub type Watcher = Box<dyn FnMut(&Event) + Send>;
 
 /// Everything a driver is made of.
 pub struct Parts {
@@ -58,6 +65,8 @@ pub struct Parts {
     pub outlet: Outlet,
     /// Public-key work.
     pub pool: CryptoPool,
+    /// Who knows users and passwords.
+    pub logins: LoginDesk,
     /// The log.
     pub logger: Logger,
     /// The clock that the endpoint's time comes from.
@@ -72,6 +81,8 @@ pub struct Parts {
     pub events: Announcer,
     /// How to read the configuration again.
     pub reload: Reload,
+    /// Who looks at events.
+    pub watchers: Vec<Watcher>,
 }
 
 /// Drives one endpoint until it has drained.
@@ -164,14 +175,24 @@ impl Driver {
         match input {
             Input::Datagram { meta, bytes } => self.parts.endpoint.handle_datagram(now, meta, &bytes),
             Input::Crypto(id, result) => self.parts.endpoint.handle_crypto(now, id, *result),
+            Input::Login(id, verdict) => self.parts.endpoint.handle_login(now, id, verdict),
             Input::Signal(number) => self.on_signal(number),
             Input::Reloaded(loaded) => self.on_reloaded(loaded),
         }
     }
 
     fn on_signal(&mut self, number: i32) {
+        if number == libc::SIGHUP {
+            // Whoever has moved the log away says so by this signal.
+            self.parts.logger.reopen();
+        }
         self.parts.logger.notice(&Notice::Signal(number));
-        if number == libc::SIGHUP { self.reload(None) } else { self.shut_down() }
+        match number {
+            libc::SIGHUP => self.reload(None),
+            // Only not to be ended by it.
+            libc::SIGUSR1 => {}
+            _ => self.shut_down(),
+        }
     }
 
     /// Begins to end; asked a second time, ends at once.
@@ -182,6 +203,7 @@ impl Driver {
             return;
         }
         self.ending = Some(now.mono + DRAIN);
+        self.parts.logger.ending();
         if let Err(refused) = self.parts.endpoint.handle_command(now, Command::Shutdown) {
             tracing::debug!(why = %refused, "shutdown refused");
         }
@@ -201,6 +223,10 @@ impl Driver {
                 parts.pool.submit(id, job);
                 idle = false;
             }
+            while let Some((id, request)) = parts.endpoint.poll_login() {
+                parts.logins.submit(id, request);
+                idle = false;
+            }
             while let Some(transmit) = parts.endpoint.poll_transmit() {
                 idle = false;
                 if let Err(error) = parts.outlet.send(&transmit).await {
@@ -210,6 +236,7 @@ impl Driver {
             while let Some(event) = parts.endpoint.poll_event() {
                 idle = false;
                 parts.logger.event(now.mono, &event);
+                parts.watchers.iter_mut().for_each(|watch| watch(&event));
                 if parts.events.is_heard() {
                     EventReport::of(&event).into_iter().for_each(|told| parts.events.announce(told));
                 }

@@ -9,10 +9,11 @@ use tokio::sync::mpsc;
 use super::clock::Clock;
 use super::control::{Announcer, Order};
 use super::crypto_pool::{CryptoPool, Deliver};
-use super::driver::{Driver, Input, Parts, Reload};
+use super::driver::{Driver, Input, Parts, Reload, Watcher};
 use super::kernel_task::KernelTask;
 use super::listener::{EspSink, Listener};
 use super::log::Logger;
+use super::login::LoginDesk;
 use crate::crypto::default;
 use crate::crypto::random::SystemRandom;
 use crate::ike::endpoint::{Endpoint, EndpointConfig};
@@ -43,6 +44,8 @@ pub struct Setup {
     pub clock: Clock,
     /// How to read the configuration again.
     pub reload: Reload,
+    /// Who looks at events.
+    pub watchers: Vec<Watcher>,
 }
 
 impl fmt::Debug for Setup {
@@ -96,6 +99,7 @@ impl Gateway {
             kernel: setup.kernel,
             outlet,
             pool: CryptoPool::start(&deliver)?,
+            logins: LoginDesk::new(inbox.clone(), setup.logger.clone(), setup.clock),
             logger: setup.logger,
             clock: setup.clock,
             inputs,
@@ -103,6 +107,7 @@ impl Gateway {
             orders,
             events: events.clone(),
             reload: setup.reload,
+            watchers: setup.watchers,
         });
         Ok(Self { inbox, orders: order_sender, events, driver })
     }

@@ -57,6 +57,18 @@ impl fmt::Display for BindError {
     }
 }
 
+impl BindError {
+    /// The address that cannot be had.
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What the system says.
+    pub const fn error(&self) -> &io::Error {
+        &self.error
+    }
+}
+
 impl std::error::Error for BindError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         Some(&self.error)
@@ -86,6 +98,14 @@ impl Listener {
             ports.push(Port::bind(*binding)?);
         }
         Ok(Self { ports })
+    }
+
+    /// Opens those that can be opened, and says which cannot. To be called in the context of a runtime.
+    pub fn bind_some(bindings: &[Binding]) -> (Self, Vec<BindError>) {
+        let mut refused = Vec::new();
+        let opened = bindings.iter().map(|binding| Port::bind(*binding));
+        let ports = opened.filter_map(|port| port.map_err(|error| refused.push(error)).ok()).collect();
+        (Self { ports }, refused)
     }
 
     /// Address, descriptor and whether it is for NAT-T, of each socket.

@@ -4,22 +4,29 @@
 //! the core's run loop: one input, drain every `poll_*`, next input.
 
 mod abilities;
+pub mod backup;
+pub mod client_environment;
 pub mod clock;
 pub mod control;
 pub mod crypto_pool;
 pub mod driver;
 pub mod dump;
 pub mod gateway;
+pub mod hooks;
 pub mod journal;
 pub mod kernel_choice;
 pub mod kernel_task;
 pub mod listener;
 pub mod load;
 pub mod log;
+pub mod login;
 pub mod network;
 pub mod operate;
+pub mod pidfile;
 pub mod run;
+pub mod service;
 pub mod setkey;
+pub mod settings;
 pub mod signal;
 pub mod status;
 mod weak;

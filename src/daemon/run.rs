@@ -12,6 +12,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use super::abilities;
+use super::backup;
 use super::clock::Clock;
 use super::control::{ControlServer, PlaceError, SocketPlace};
 use super::driver::{Input, Reload};
@@ -19,10 +20,13 @@ use super::gateway::{Gateway, Setup};
 use super::journal::{Held, Journal, Place};
 use super::kernel_choice::{self, KernelOptions};
 use super::kernel_task::KernelTask;
-use super::listener::{BindError, Binding, Listener};
-use super::load::{Front, Loaded};
-use super::log::{Bridge, Level, Logger, Notice};
+use super::listener::{BindError, Binding};
+use super::load::{Front, LoadError, Loaded};
+use super::log::{Bridge, Level, Logger, Notice, render_refusal};
 use super::network::HostNetwork;
+use super::pidfile::{PidFile, PidFileError};
+use super::service::{self, Service};
+use super::settings::Settings;
 use super::signal::Signals;
 use super::weak;
 use crate::conf::Network;
@@ -30,6 +34,7 @@ use crate::ike::policy::Policy;
 use crate::kernel::Kernel;
 use crate::kernel::userspace::InProcess;
 use crate::sadb::{Capabilities, DumpKind, FlowAction, FlowPolicy, Reply, Request};
+use crate::sys::detach::Ready;
 
 /// How long the control socket may take to close.
 const LAST_ANSWERS: Duration = Duration::from_secs(1);
@@ -53,13 +58,17 @@ pub struct Options {
     pub natt_port: Option<u16>,
     /// The last level to log.
     pub level: Level,
+    /// What it is beside.
+    pub service: Service,
 }
 
 /// Why the daemon does not start.
 #[derive(Debug)]
 pub enum Fatal {
     /// The configuration is wrong.
-    Configuration(String),
+    Configuration(LoadError),
+    /// Another one runs.
+    Alive(PidFileError),
     /// A socket cannot be opened.
     Bind(BindError),
     /// No kernel can be used.
@@ -75,7 +84,8 @@ pub enum Fatal {
 impl fmt::Display for Fatal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Configuration(text) => f.write_str(text.trim_end()),
+            Self::Configuration(error) => error.fmt(f),
+            Self::Alive(error) => error.fmt(f),
             Self::Bind(error) => error.fmt(f),
             Self::Kernel(error) => f.write_str(error),
             Self::Control(path, error) => {
@@ -99,16 +109,24 @@ impl std::error::Error for Fatal {}
 /// It could not start.
 pub fn run(options: &Options) -> Result<(), Fatal> {
     let logger = Logger::to_stderr(options.front.dialect(), options.level);
+    run_logged(options, &logger, None)
+}
+
+/// Runs until a signal or an operator ends it, with a log of its own, and tells `ready` when everything works.
+///
+/// # Errors
+/// It could not start.
+pub fn run_logged(options: &Options, logger: &Logger, ready: Option<Ready>) -> Result<(), Fatal> {
     // A second daemon in one process keeps the first one's.
     let _ = tracing_subscriber::registry().with(Bridge(logger.clone())).try_init();
-    block_on(options, &logger, Hosting::Alone)
+    block_on(options, logger, Hosting::Alone(ready))
 }
 
 /// Who else is in this process.
 #[derive(Debug)]
 pub enum Hosting {
-    /// Nobody: the machine's devices and signals are ours.
-    Alone,
+    /// Nobody: the machine's devices and signals are ours. Whoever waits for the start is told.
+    Alone(Option<Ready>),
     /// Another gateway: packets are passed in process, and only the control socket ends us.
     Shared {
         /// The port on which peers listen, instead of the configured one.
@@ -132,29 +150,32 @@ pub fn block_on(options: &Options, logger: &Logger, hosting: Hosting) -> Result<
 
 async fn serve(options: &Options, logger: &Logger, hosting: Hosting) -> Result<(), Fatal> {
     logger.notice(&Notice::Starting);
+    let service = &options.service;
     let peer_port = match &hosting {
-        Hosting::Alone => None,
+        Hosting::Alone(_) => None,
         Hosting::Shared { peer_port, .. } => Some(*peer_port),
     };
     let mut loaded = load(&options.front, logger, peer_port).map_err(Fatal::Configuration)?;
+    service.apply(&loaded.settings, logger);
+    let pid_file = service.claim_pid_file(&loaded.settings, logger).map_err(Fatal::Alive)?;
     let clock = Clock::start();
-    let bindings = bindings(options, &loaded);
-    let listener = Listener::bind(&bindings).map_err(Fatal::Bind)?;
+    let bindings = bindings(options, &loaded.settings);
+    let listener = service::listen(&bindings, &loaded.settings, logger).map_err(Fatal::Bind)?;
     let dialect = options.front.dialect();
-    let (kernel, signals) = match hosting {
-        Hosting::Alone => {
+    let (kernel, signals, ready) = match hosting {
+        Hosting::Alone(ready) => {
             let signals = Signals::listen().map_err(Fatal::System)?;
             let kernel = kernel_choice::open(&options.kernel, dialect, clock, listener.outlet()).await;
-            (kernel.map_err(Fatal::Kernel)?, Some(signals))
+            (kernel.map_err(Fatal::Kernel)?, Some(signals), ready)
         }
         Hosting::Shared { ends, .. } => {
             let (kernel, inner) = kernel_choice::in_process(dialect, clock, listener.outlet());
             // Where nobody takes them, nothing is carried.
             let _ = ends.send(inner);
-            (kernel, None)
+            (kernel, None, None)
         }
     };
-    let place = control_place(options, &loaded)?;
+    let place = control_place(options, &loaded.settings)?;
     let bound = place
         .as_ref()
         .map(|place| ControlServer::bind(place).map_err(|error| Fatal::Control(place.path.clone(), error)));
@@ -165,16 +186,20 @@ async fn serve(options: &Options, logger: &Logger, hosting: Hosting) -> Result<(
     if kernel.is_system {
         listener.prepare_for_kernel(logger);
     }
-    let kernel_task = if kernel.is_system {
+    let mut kernel_task = if kernel.is_system {
         let path = place.as_ref().map_or_else(|| Path::new(options.default_control), |place| &place.path);
         let journal = kernel_choice::journal_path(path);
         keep_track(kernel.kernel, (&journal, &loaded.policy), clock, logger).await
     } else {
         KernelTask::new(kernel.kernel, None)
     };
+    if let Some(path) = loaded.settings.backup_sa.as_ref().filter(|_| service.restore) {
+        backup::restore(path, &mut kernel_task, clock, logger).await;
+    }
     let abilities = kernel_task.capabilities();
     weak::warn(&loaded.policy, logger);
     abilities::restrict(&mut loaded.policy, &abilities, logger);
+    let (watchers, hooks) = service::watchers(&loaded.settings, abilities.name, logger);
     let gateway = Gateway::new(Setup {
         policy: loaded.policy,
         kernel: kernel_task,
@@ -184,9 +209,11 @@ async fn serve(options: &Options, logger: &Logger, hosting: Hosting) -> Result<(
         esp: kernel.esp,
         logger: logger.clone(),
         clock,
-        reload: reload(&options.front, logger, peer_port, abilities),
+        reload: reload(options, loaded.settings, logger, peer_port, abilities),
+        watchers,
     })
     .map_err(Fatal::System)?;
+    let pid_file = begin(pid_file, ready).map_err(Fatal::System)?;
     if let Some(signals) = signals {
         tokio::spawn(forward(signals, gateway.inbox));
     }
@@ -201,8 +228,21 @@ async fn serve(options: &Options, logger: &Logger, hosting: Hosting) -> Result<(
     driver.run().await;
     // With the driver's end of the channel gone the server ends too, and takes its socket away.
     let _ = tokio::time::timeout(LAST_ANSWERS, serving).await;
+    hooks.finish(service::LAST_HOOKS).await;
     logger.notice(&Notice::Stopped);
+    drop(pid_file);
     Ok(())
+}
+
+/// Everything works: the pid file says who we are, and whoever waits for us is told.
+fn begin(mut pid_file: Option<PidFile>, ready: Option<Ready>) -> io::Result<Option<PidFile>> {
+    if let Some(file) = &mut pid_file {
+        file.write()?;
+    }
+    if let Some(ready) = ready {
+        ready.tell()?;
+    }
+    Ok(pid_file)
 }
 
 /// Wraps the kernel. In one that outlives us, what an earlier life has left is removed, what is ours is written down, and
@@ -265,10 +305,19 @@ async fn forward(mut signals: Signals, inbox: mpsc::Sender<Input>) {
     while inbox.send(Input::Signal(signals.next().await)).await.is_ok() {}
 }
 
-fn reload(front: &Front, logger: &Logger, peer_port: Option<u16>, kernel: Capabilities) -> Reload {
-    let (front, logger) = (front.clone(), logger.clone());
+fn reload(
+    options: &Options,
+    settings: Settings,
+    logger: &Logger,
+    peer_port: Option<u16>,
+    kernel: Capabilities,
+) -> Reload {
+    let (front, service, logger) = (options.front.clone(), options.service.clone(), logger.clone());
     Arc::new(move || {
-        let mut loaded = load(&front, &logger, peer_port)?;
+        let loaded = load(&front, &logger, peer_port);
+        let mut loaded = loaded.map_err(|error| render_refusal(logger.dialect(), &error).join("\n"))?;
+        service.apply(&loaded.settings, &logger);
+        service::tell_what_needs_restart(&settings, &loaded.settings, &logger);
         weak::warn(&loaded.policy, &logger);
         abilities::restrict(&mut loaded.policy, &kernel, &logger);
         Ok(loaded.policy)
@@ -276,7 +325,7 @@ fn reload(front: &Front, logger: &Logger, peer_port: Option<u16>, kernel: Capabi
 }
 
 /// Reads the files; where `peer_port` is given, all peers listen there.
-fn load(front: &Front, logger: &Logger, peer_port: Option<u16>) -> Result<Loaded, String> {
+fn load(front: &Front, logger: &Logger, peer_port: Option<u16>) -> Result<Loaded, LoadError> {
     for file in front.files() {
         logger.notice(&Notice::Reading(file));
     }
@@ -294,25 +343,29 @@ fn load(front: &Front, logger: &Logger, peer_port: Option<u16>) -> Result<Loaded
 }
 
 /// Where the control socket is to be: as told on the command line, else as told in the files.
-fn control_place(options: &Options, loaded: &Loaded) -> Result<Option<SocketPlace>, Fatal> {
+fn control_place(options: &Options, settings: &Settings) -> Result<Option<SocketPlace>, Fatal> {
     match &options.control {
         Some(path) => Ok(Some(SocketPlace::private(path))),
-        None => SocketPlace::of(&loaded.control, options.default_control).map_err(Fatal::ControlOwner),
+        None => SocketPlace::of(&settings.control, options.default_control).map_err(Fatal::ControlOwner),
     }
 }
 
 /// Where to listen: as told on the command line, else as told in the files, else on every address.
-fn bindings(options: &Options, loaded: &Loaded) -> Vec<Binding> {
-    if options.listen.is_empty() && !loaded.listen.is_empty() {
-        return loaded.listen.clone();
-    }
-    let all = if options.listen.is_empty() { wildcards() } else { options.listen.clone() };
-    let on = |ip| {
-        let isakmp = Binding { address: SocketAddr::new(ip, options.port), natt: false };
-        let natt = options.natt_port.map(|port| Binding { address: SocketAddr::new(ip, port), natt: true });
-        [Some(isakmp), natt]
+fn bindings(options: &Options, settings: &Settings) -> Vec<Binding> {
+    let mut bindings: Vec<Binding> = if options.listen.is_empty() && !settings.listen.is_empty() {
+        settings.listen.iter().map(|listen| listen.binding(options.port)).collect()
+    } else {
+        let all = if options.listen.is_empty() { wildcards() } else { options.listen.clone() };
+        let on = |ip| {
+            let isakmp = Binding { address: SocketAddr::new(ip, options.port), natt: false };
+            let natt =
+                options.natt_port.map(|port| Binding { address: SocketAddr::new(ip, port), natt: true });
+            [Some(isakmp), natt]
+        };
+        all.into_iter().flat_map(on).flatten().collect()
     };
-    all.into_iter().flat_map(on).flatten().collect()
+    options.service.of_family(&mut bindings);
+    bindings
 }
 
 /// Every address, of the families that this machine has.

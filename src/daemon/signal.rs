@@ -10,6 +10,7 @@ pub struct Signals {
     hangup: Signal,
     interrupt: Signal,
     terminate: Signal,
+    user: Signal,
 }
 
 impl Signals {
@@ -22,6 +23,7 @@ impl Signals {
             hangup: signal(SignalKind::hangup())?,
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
+            user: signal(SignalKind::user_defined1())?,
         })
     }
 
@@ -31,6 +33,7 @@ impl Signals {
             _ = self.hangup.recv() => libc::SIGHUP,
             _ = self.interrupt.recv() => libc::SIGINT,
             _ = self.terminate.recv() => libc::SIGTERM,
+            _ = self.user.recv() => libc::SIGUSR1,
         }
     }
 }

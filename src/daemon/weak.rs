@@ -92,3 +92,37 @@ const fn group(group: Group) -> Option<&'static str> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::conf::{NoFiles, racoon};
+
+    /// What is said of peers with these modes and methods.
+    fn said(peers: &[(&str, &str)]) -> Vec<String> {
+        let mut text = "path pre_shared_key \"psk.txt\";\n".to_owned();
+        for (n, (modes, method)) in peers.iter().enumerate() {
+            text += &format!(
+                "remote 192.0.2.{n} {{ exchange_mode {modes}; proposal {{ encryption_algorithm aes; \
+                 hash_algorithm sha256; authentication_method {method}; dh_group 14; }} \
+                 certificate_type x509 \"a.crt\" \"a.key\"; }}\n"
+            );
+        }
+        let (config, _) = racoon::load("racoon.conf", &text, &NoFiles);
+        let policy = config.and_then(|config| racoon::resolve(&config, None, &NoFiles).0);
+        aggressive(&policy.expect("nothing is wrong with it"))
+    }
+
+    #[test]
+    fn a_pre_shared_key_in_aggressive_mode_is_named_once_for_each_peer() {
+        let lines = said(&[
+            ("main, aggressive", "pre_shared_key"),
+            ("main", "pre_shared_key"),
+            ("aggressive", "rsasig"),
+            ("aggressive", "pre_shared_key"),
+        ]);
+        let [first, second] = &lines[..] else { panic!("{lines:?}") };
+        assert!(first.contains("allowed for peer 192.0.2.0 (racoon.conf:2:1)"), "{first}");
+        assert!(second.contains("allowed for peer 192.0.2.3 (racoon.conf:5:1)"), "{second}");
+    }
+}

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use super::endpoint::{JobId, Transmit};
 use super::error::Why;
 use super::event::{Event, Phase1Id};
+use super::login::{LoginId, LoginRequest};
 use super::phase2::{PairId, QuickId};
 use super::policy::Timers;
 use super::timer::TimerTable;
@@ -48,10 +49,13 @@ pub(super) struct Output {
     pub(super) transmits: VecDeque<Transmit>,
     pub(super) requests: VecDeque<(RequestId, Request)>,
     pub(super) jobs: VecDeque<(JobId, CryptoJob)>,
+    pub(super) logins: VecDeque<(LoginId, LoginRequest)>,
     pub(super) events: VecDeque<Event>,
     pub(super) timers: TimerTable,
     pub(super) request_owners: BTreeMap<RequestId, RequestOwner>,
     pub(super) job_owners: BTreeMap<JobId, JobOwner>,
+    /// Whose login somebody looks at.
+    pub(super) login_owners: BTreeMap<LoginId, Phase1Id>,
     next_number: u64,
 }
 
@@ -79,6 +83,20 @@ impl Output {
         self.job_owners.insert(id, owner);
         self.jobs.push_back((id, job));
         id
+    }
+
+    /// Has somebody look whether a login is right.
+    pub(super) fn check_login(&mut self, owner: Phase1Id, check: LoginRequest) -> LoginId {
+        let id = LoginId(self.number());
+        self.login_owners.insert(id, owner);
+        self.logins.push_back((id, check));
+        id
+    }
+
+    /// Tells of a session.
+    pub(super) fn account(&mut self, news: LoginRequest) {
+        let id = LoginId(self.number());
+        self.logins.push_back((id, news));
     }
 
     pub(super) fn event(&mut self, event: Event) {

@@ -1,5 +1,6 @@
 //! The endpoint: demultiplexing, queues, `handle_*` and `poll_*`. The only public type that mutates.
 
+mod access;
 mod agree;
 mod commands;
 mod connections;
@@ -14,6 +15,7 @@ mod sas;
 mod snapshot;
 mod strangers;
 mod timeouts;
+mod transactions;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::fmt;
@@ -27,10 +29,12 @@ use snapshot::{Failure, Told};
 
 use super::context::{Context, JobOwner, Output};
 use super::error::Why;
-use super::event::{Event, Phase1Id};
+use super::event::{Event, Phase1Id, Phase1Ref};
+use super::login::{LoginId, LoginRequest};
 use super::phase1::{HalfOpenTable, Phase1};
 use super::phase2::{Pair, PairId, Quick, QuickId};
 use super::policy::{Connection, Login, Policy};
+use super::remote_access::Pool;
 use super::timer::Timer;
 use crate::crypto::CryptoProvider;
 use crate::crypto::job::{CryptoJob, CryptoResult};
@@ -84,6 +88,8 @@ pub enum Command {
         /// The peer's.
         remote: IpAddr,
     },
+    /// Delete everything shared with a user who has logged in.
+    Logout(String),
     /// Delete all ISAKMP SAs.
     FlushPhase1,
     /// Delete all IPsec SAs of ours, or those of one protocol.
@@ -114,6 +120,8 @@ pub enum Refused {
     NoSuchConnection(String),
     /// No SA with that peer.
     NoSuchPeer(IpAddr),
+    /// No user of that name has logged in.
+    NoSuchUser(String),
     /// The connection's peer or our address towards it is unknown, so that nobody can be called.
     NoAddress(String),
     /// No connection is for this traffic, or there are no SAs for it.
@@ -134,6 +142,7 @@ impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoSuchConnection(name) => write!(f, "no connection is called {name}"),
+            Self::NoSuchUser(user) => write!(f, "no user {user} is logged in"),
             Self::NoSuchPeer(address) => write!(f, "nothing is shared with {address}"),
             Self::NoAddress(name) => write!(f, "connection {name} has no address to call"),
             Self::NoSuchTraffic(selector) => write!(f, "nothing is for the traffic {selector}"),
@@ -181,8 +190,9 @@ const PHASE1_SPACING: Duration = Duration::from_secs(120);
 
 /// The core. One input, then drain every `poll_*`, then the next input:
 ///
-/// - `handle_datagram`, `handle_timeout`, `handle_kernel`, `handle_crypto`, `handle_command` take one input each;
-/// - `poll_transmit`, `poll_kernel`, `poll_crypto`, `poll_event` give what has to be done, oldest first;
+/// - `handle_datagram`, `handle_timeout`, `handle_kernel`, `handle_crypto`, `handle_login`, `handle_command` take one input
+///   each;
+/// - `poll_transmit`, `poll_kernel`, `poll_crypto`, `poll_login`, `poll_event` give what has to be done, oldest first;
 /// - `poll_timeout` says when `handle_timeout` is due at the latest.
 ///
 /// `Now.mono` must never go back. Two endpoints made with equal seeds, policies and inputs give equal outputs.
@@ -206,6 +216,8 @@ pub struct Endpoint {
     /// Outbound SPIs are the peer's choice: a map with a secret hash.
     by_sa: HashMap<SaId, PairId>,
     pending: Vec<Pending>,
+    /// The places that our clients have, each with the ISAKMP SA under which it was taken.
+    pool: Pool<Phase1Ref>,
     /// Traffic that policies of the kernel want protected, which an operator has loaded. Those of the configuration are
     /// looked at first.
     kernel_connections: Vec<Arc<Connection>>,
@@ -285,6 +297,7 @@ impl Endpoint {
             pairs: BTreeMap::new(),
             by_sa: HashMap::new(),
             pending: Vec::new(),
+            pool: Pool::default(),
             kernel_connections: Vec::new(),
             kernel_places: BTreeSet::new(),
             granted: BTreeMap::new(),
@@ -329,6 +342,11 @@ impl Endpoint {
         self.core.out.jobs.pop_front()
     }
 
+    /// The next question about a user.
+    pub fn poll_login(&mut self) -> Option<(LoginId, LoginRequest)> {
+        self.core.out.logins.pop_front()
+    }
+
     /// The next event.
     pub fn poll_event(&mut self) -> Option<Event> {
         self.core.out.events.pop_front()
@@ -355,6 +373,8 @@ impl Endpoint {
             && self.by_sa.is_empty()
             && self.core.out.request_owners.is_empty()
             && self.core.out.job_owners.is_empty()
+            && self.core.out.login_owners.is_empty()
+            && self.pool.is_empty()
     }
 
     fn install_flows(&mut self) {

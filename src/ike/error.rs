@@ -14,7 +14,7 @@ use crate::crypto::sign::SignError;
 use crate::crypto::x509::VerifyError;
 use crate::sadb::{KernelError, Protocol, SecurityRule, Selector};
 use crate::wire::codec::WireError;
-use crate::wire::registry::{ExchangeType, IdType, NotifyMessageType, PayloadType, ProtocolId};
+use crate::wire::registry::{ConfigType, ExchangeType, IdType, NotifyMessageType, PayloadType, ProtocolId};
 
 /// A message that a state refuses. The state stays as it was: the message may be forged.
 #[derive(Clone, PartialEq, Debug)]
@@ -227,6 +227,22 @@ pub enum Why {
     InitialContact,
     /// Somebody else removed its SA from the kernel.
     Vanished,
+    /// The peer must log in before it may do that.
+    NotLoggedIn,
+    /// The peer has not logged in, or has tried and failed.
+    LoginFailed,
+    /// The gateway did not take our login.
+    LoginRefused,
+    /// The gateway has not asked for our login, or not said what it thinks of it.
+    LoginUnanswered,
+    /// The gateway asks for a login, and we have none.
+    NoLogin,
+    /// The gateway asks for a kind of login that is not served.
+    LoginNotServed(&'static str),
+    /// The gateway has not told our configuration.
+    NotConfigured,
+    /// A configuration message of a kind that nobody waits for.
+    UnexpectedConfig(ConfigType),
 }
 
 impl Why {
@@ -271,7 +287,8 @@ impl Why {
             | Self::Unauthenticated(_)
             | Self::UnauthenticatedDelete(_)
             | Self::Requested
-            | Self::TooSoon => Severity::Noise,
+            | Self::TooSoon
+            | Self::UnexpectedConfig(_) => Severity::Noise,
             Self::DoesNotDecrypt { pre_shared_key, .. } | Self::HashMismatch { pre_shared_key, .. } => {
                 if *pre_shared_key {
                     Severity::Error
@@ -291,7 +308,9 @@ impl Why {
             | Self::AhThroughNat
             | Self::NotNegotiated(_)
             | Self::AskedAgain
-            | Self::NoAddress => Severity::Warning,
+            | Self::NoAddress
+            | Self::NotLoggedIn
+            | Self::LoginFailed => Severity::Warning,
             _ => Severity::Error,
         }
     }
@@ -415,6 +434,18 @@ impl fmt::Display for Why {
             Self::PolicyGone => f.write_str("its configuration was removed or changed"),
             Self::Vanished => f.write_str("somebody else has removed its SA from the kernel"),
             Self::InitialContact => f.write_str("the peer has started afresh (INITIAL-CONTACT)"),
+            Self::NotLoggedIn => f.write_str("the peer has not logged in"),
+            Self::LoginFailed => f.write_str("the login failed"),
+            Self::LoginRefused => f.write_str("the gateway does not take our login"),
+            Self::LoginUnanswered => f.write_str("the gateway has said nothing of our login"),
+            Self::NoLogin => {
+                f.write_str("the gateway asks for a login, and there is none, or no password for it")
+            }
+            Self::LoginNotServed(kind) => {
+                write!(f, "the gateway asks for {kind}, and only name and password are served")
+            }
+            Self::NotConfigured => f.write_str("the gateway has not told our configuration"),
+            Self::UnexpectedConfig(kind) => write!(f, "nobody waits for {kind} here"),
         }
     }
 }

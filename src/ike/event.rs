@@ -6,8 +6,9 @@ use super::error::Why;
 use super::policy::{Connection, Identity, Phase1Exchange, Phase1Policy};
 use super::proposal::phase2::Encapsulation;
 use super::proposal::{Chosen1, Chosen2, Mismatch, Offer};
+use super::remote_access::ClientConfig;
 use crate::crypto::x509::Weakness;
-use crate::sadb::{AddressPair, KernelError, KernelNotice, SaId, SaPair, Selector};
+use crate::sadb::{AddressPair, KernelError, KernelNotice, Protocol, SaId, SaPair, Selector};
 use crate::wire::header::{CookiePair, MessageId};
 use crate::wire::registry::{ExchangeType, NotifyMessageType, ProtocolId};
 
@@ -76,6 +77,10 @@ pub enum Event {
     CannotConnect {
         /// What was asked for.
         selector: Selector,
+        /// How it was to be protected.
+        protocol: Protocol,
+        /// Our end.
+        local: std::net::IpAddr,
         /// The peer.
         remote: std::net::IpAddr,
         /// Why.
@@ -186,6 +191,8 @@ pub enum Phase1Event {
         /// Pairs dropped.
         phase2: usize,
     },
+    /// Probes of the peer were not answered. All its SAs go now, and this one at last, as [`Failed`](Self::Failed).
+    PeerDead,
     /// A new phase 1 is begun to replace this one.
     Rekeying,
     /// Its lifetime has passed.
@@ -195,6 +202,58 @@ pub enum Phase1Event {
         /// By the peer's Delete, or by us.
         by_peer: bool,
     },
+    /// A login or a configuration came a step further.
+    Access(AccessEvent),
+}
+
+/// What follows phase 1 with a road warrior, or with its gateway.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum AccessEvent {
+    /// Gateway: the client is asked for its login.
+    LoginRequested,
+    /// Gateway: the client may in.
+    LoginSucceeded {
+        /// Who it is.
+        user: Arc<str>,
+    },
+    /// Gateway: the client may not.
+    LoginFailed {
+        /// Who it says it is, if it has.
+        user: Option<Arc<str>>,
+        /// Why, for us alone.
+        why: String,
+    },
+    /// Gateway: a place in the pool was taken.
+    PortUsed(u32),
+    /// Gateway: it is free again.
+    PortReleased(u32),
+    /// Gateway: a session whose accounts are kept begins or ends.
+    Accounted {
+        /// Whose.
+        user: Arc<str>,
+        /// Its place in the pool.
+        port: u32,
+        /// Whether it begins.
+        begins: bool,
+    },
+    /// Gateway: the client was given its configuration.
+    Assigned {
+        /// Who it is, where it has logged in.
+        user: Option<Arc<str>>,
+        /// What it was given.
+        config: Box<ClientConfig>,
+    },
+    /// Nothing is left to be done: the ISAKMP SA serves. Also told of those that need no login.
+    Ready {
+        /// The user that has logged in, where we are its gateway.
+        user: Option<Arc<str>>,
+        /// What we have been given as a client, or the client's address and mask where we are its gateway.
+        config: Box<ClientConfig>,
+    },
+    /// Client: the gateway takes our login.
+    LoggedIn,
+    /// Client: the gateway has given us our configuration.
+    Configured(Box<ClientConfig>),
 }
 
 /// The life of a quick mode and its SAs.

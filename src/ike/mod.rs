@@ -21,5 +21,7 @@ mod phase2;
 pub mod policy;
 pub mod proof;
 pub mod proposal;
+pub mod remote_access;
 pub mod status;
 mod timer;
+mod transaction;

@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 pub(super) use aggressive_responder::Refusal;
 pub(super) use choice::{Candidates, NoChoice};
-pub(super) use established::{Established, notification};
+pub(super) use established::{Established, notification, open_hashed, seal_hashed};
 pub(super) use half_open::{Admission, HalfOpen, HalfOpenTable, refusal};
 pub(super) use transcript::Keys;
 
@@ -80,6 +80,7 @@ const MAX_REPEATS: u8 = 8;
 pub(super) struct Features {
     pub(super) nat_traversal: bool,
     pub(super) dpd: bool,
+    pub(super) xauth: bool,
 }
 
 impl Common {
@@ -126,7 +127,7 @@ impl Common {
         (self.addresses, self.natt)
     }
 
-    fn header(&self, first: PayloadType) -> Header {
+    pub(super) fn header(&self, first: PayloadType) -> Header {
         Header {
             cookies: self.cookies,
             next_payload: first,
@@ -334,6 +335,11 @@ impl Phase1 {
         }
     }
 
+    /// Whether it is an SA under which the peer may do everything that its policy allows.
+    pub(super) fn is_open(&self) -> bool {
+        self.established().is_some_and(|sa| sa.access.is_open())
+    }
+
     /// The SA, when it is one, together with what every state knows.
     pub(super) fn established_mut(&mut self) -> Option<(&mut Common, &mut Established)> {
         match &mut self.state {
@@ -472,11 +478,14 @@ impl Phase1 {
 
     /// The error that an encrypted informational message reports while our message 5, or message 2 of aggressive mode,
     /// waits for its answer. The keys are there, but who sent it is not proved: it is a hint.
-    pub(super) fn early_notify(&self, received: Received<'_>) -> Option<NotifyMessageType> {
+    ///
+    /// # Errors
+    /// Why it cannot be read, where that tells more than that it came too early.
+    pub(super) fn early_notify(&self, received: Received<'_>) -> Result<Option<NotifyMessageType>, Why> {
         match &self.state {
-            State::ExpectAuth(s) => s.early_notify(received),
+            State::ExpectAuth(s) => Ok(s.early_notify(received)),
             State::AggressiveResponderExpectAuth(s) => s.early_notify(received),
-            _ => None,
+            _ => Ok(None),
         }
     }
 

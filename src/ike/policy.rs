@@ -2,6 +2,7 @@
 //! dialect it came from. Every part that a refusal may name keeps the place where it is written.
 
 mod bounds;
+mod login_servers;
 mod pins;
 mod psk;
 mod reload;
@@ -11,11 +12,15 @@ mod source;
 mod traffic;
 mod upkeep;
 
+use std::cmp::Reverse;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 pub use bounds::{Bounds, PfsRule, Rule, Verdict};
+pub use login_servers::{
+    LdapAttributes, LdapServer, LoginServers, MAX_RADIUS_SERVERS, RadiusServer, RadiusServers,
+};
 pub use pins::{KeyOwner, Pin, Pins};
 pub use psk::{PskEntry, PskOwner, PskTable};
 pub use remote_access::{
@@ -126,6 +131,49 @@ pub enum AuthMethod {
     Ecdsa384,
     /// ECDSA with SHA-512 on P-521 (RFC 4754).
     Ecdsa521,
+    /// A secret both know, then the client's login (draft-ietf-ipsec-isakmp-xauth-06).
+    XauthPreSharedKey(Edge),
+    /// RSA signatures of both, then the client's login.
+    XauthRsa(Edge),
+    /// An RSA signature of the gateway alone; the client proves nothing but its login
+    /// (draft-ietf-ipsec-isakmp-hybrid-auth-05).
+    HybridRsa(Edge),
+}
+
+/// Which side of a login we are. It does not depend on who begins phase 1.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Edge {
+    /// We log in.
+    Client,
+    /// We ask for the login.
+    Gateway,
+}
+
+impl AuthMethod {
+    /// Which side of the login that follows phase 1 we are; `None` where none follows.
+    pub const fn edge(self) -> Option<Edge> {
+        match self {
+            Self::XauthPreSharedKey(edge) | Self::XauthRsa(edge) | Self::HybridRsa(edge) => Some(edge),
+            Self::PreSharedKey | Self::RsaSignature | Self::Ecdsa256 | Self::Ecdsa384 | Self::Ecdsa521 => {
+                None
+            }
+        }
+    }
+
+    /// Whether phase 1 is authenticated by a pre-shared key.
+    pub const fn is_pre_shared(self) -> bool {
+        matches!(self, Self::PreSharedKey | Self::XauthPreSharedKey(_))
+    }
+
+    /// Whether we sign in phase 1, and so need a certificate.
+    pub const fn we_sign(self) -> bool {
+        !self.is_pre_shared() && !matches!(self, Self::HybridRsa(Edge::Client))
+    }
+
+    /// Whether the peer signs in phase 1, so that we need authorities which we trust.
+    pub const fn peer_signs(self) -> bool {
+        !self.is_pre_shared() && !matches!(self, Self::HybridRsa(Edge::Gateway))
+    }
 }
 
 /// Whether to look for NATs (RFC 3947).
@@ -328,11 +376,6 @@ impl Policy {
         }
     }
 
-    /// The phase 1 policy under which a peer at `address` is called: its own, else one for anybody.
-    pub fn phase1_for(&self, address: IpAddr) -> Option<&Arc<Phase1Policy>> {
-        self.candidates(address).next()
-    }
-
     /// The phase 1 policies that a peer at `address` may come under, in their order: all its own, else all for anybody.
     /// What it offers, and then who it is, decides between them.
     pub fn candidates(&self, address: IpAddr) -> impl Iterator<Item = &Arc<Phase1Policy>> {
@@ -341,21 +384,20 @@ impl Policy {
     }
 
     /// Those of the [`candidates`](Self::candidates) under which there is a rule for this traffic, whoever the peer turns
-    /// out to be (racoon's `remoteid` names its `ph1id`); all of them where there is none.
+    /// out to be (racoon's `remoteid` names its `ph1id`), the best rule first, and first those that may call; all of them
+    /// where there is none.
     pub(super) fn serving(&self, address: IpAddr, selector: &Selector) -> Vec<Arc<Phase1Policy>> {
-        let serves = |phase1: &&Arc<Phase1Policy>| {
-            let asked = Asked {
-                selector,
-                names: (None, None),
-                phase1,
-                peer_id: None,
-                client: address,
-                generates: false,
-            };
-            self.phase2_for(&asked).is_some()
+        let rank = |phase1: &Phase1Policy| {
+            let (names, client) = ((None, None), address);
+            let asked = Asked { selector, names, phase1, peer_id: None, client, generates: false };
+            self.phase2.iter().filter_map(|rule| rule.rank(&asked)).max()
         };
-        let serving: Vec<_> = self.candidates(address).filter(serves).map(Arc::clone).collect();
-        if serving.is_empty() { self.candidates(address).map(Arc::clone).collect() } else { serving }
+        let mut serving: Vec<_> = self.candidates(address).map(|p| (rank(p), Arc::clone(p))).collect();
+        if serving.iter().any(|(rank, _)| rank.is_some()) {
+            serving.retain(|(rank, _)| rank.is_some());
+        }
+        serving.sort_by_key(|(rank, p)| (Reverse(*rank), p.passive));
+        serving.into_iter().map(|(_, policy)| policy).collect()
     }
 
     /// The phase 2 policy for what is asked: the one that says most of it.

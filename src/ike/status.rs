@@ -45,6 +45,12 @@ pub struct Phase1Status {
     pub chosen: Option<String>,
     /// The peer's identity, once proved.
     pub peer_id: Option<Identity>,
+    /// The user that has logged in, where we are its gateway.
+    pub user: Option<String>,
+    /// The address that we have given the peer.
+    pub client_address: Option<IpAddr>,
+    /// The address that the peer has given us.
+    pub own_address: Option<IpAddr>,
     /// Since it was begun.
     pub age: Duration,
     /// Since it was established.

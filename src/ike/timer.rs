@@ -22,6 +22,12 @@ pub(super) enum Timer {
     Keepalive(Phase1Id),
     /// Ask a silent peer whether it is there.
     DeadPeer(Phase1Id),
+    /// Send the last message of a transaction exchange again, or give up.
+    Transaction(Phase1Id),
+    /// A login, or a configuration, has taken too long.
+    AccessGiveUp(Phase1Id),
+    /// Tell a client that its login was wrong.
+    LoginDenied(Phase1Id),
     /// Send the last message of a quick mode again, or give up.
     QuickRetransmit(QuickId),
     /// A quick mode has taken too long, also while it waits for the kernel.
@@ -52,6 +58,9 @@ impl Timer {
             Self::Phase1Expire(_) => "phase 1 expiry",
             Self::Keepalive(_) => "NAT keepalive",
             Self::DeadPeer(_) => "dead peer detection",
+            Self::Transaction(_) => "transaction retransmission",
+            Self::AccessGiveUp(_) => "login give up",
+            Self::LoginDenied(_) => "login throttle",
             Self::QuickRetransmit(_) => "phase 2 retransmission",
             Self::QuickGiveUp(_) => "phase 2 give up",
             Self::PairSwitch(_) => "switch to a new pair",

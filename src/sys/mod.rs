@@ -2,6 +2,7 @@
 
 #![deny(unsafe_op_in_unsafe_fn, clippy::undocumented_unsafe_blocks)]
 
+pub mod detach;
 pub mod interfaces;
 pub mod ipsec_socket;
 mod message;

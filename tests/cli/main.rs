@@ -6,6 +6,7 @@ mod demo;
 mod embedded;
 mod kernel;
 mod pfkey;
+mod racoon;
 mod racoonctl;
 mod run;
 mod setkey;

@@ -56,7 +56,7 @@ fn the_name_it_is_called_under_chooses_the_program() {
     for (name, flag, says) in [
         ("setkey", "-P", "setkey: usage: setkey -f FILE"),
         ("ipsecctl", "-sx", "ipsecctl: unknown show modifier 'x'"),
-        ("racoon", "-F", "racoon: not built yet"),
+        ("racoon", "-Z", "racoon: -Z and -y are for testing"),
         ("isakmpd", "-Kdv", "isakmpd: not built yet"),
         ("racoonctl", "show-sa", "racoonctl: insufficient arguments"),
     ] {

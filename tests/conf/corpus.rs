@@ -1,12 +1,13 @@
-//! A folder of real configuration files, named by `COATI_CORPUS`: every file that the original program takes loads, or is
+//! A folder of real configuration files, named by `COATI_CORPUS`, as `coati check --no-files` sees them: every file that the original program takes loads, or is
 //! refused by name for something that is documented as not implemented, and every other one is refused with a line number.
 //! Without the variable a few files of our own take their place.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use coati::conf::NoFiles;
+use coati::conf::check::{Dialect, check};
 use coati::conf::diagnostic::Diagnostic;
-use coati::conf::{NoFiles, racoon, setkey};
 
 /// One line of an index.
 struct Entry {
@@ -51,18 +52,6 @@ fn index(folder: &Path) -> Vec<Entry> {
     text.lines().skip(1).map(entry).collect()
 }
 
-fn racoon_findings(name: &str, text: &str) -> Vec<Diagnostic> {
-    let (config, mut found) = racoon::load(name, text, &NoFiles);
-    found.extend(config.into_iter().flat_map(|c| racoon::resolve(&c, None, &NoFiles).1));
-    found
-}
-
-fn setkey_findings(name: &str, text: &str) -> Vec<Diagnostic> {
-    let (config, mut found) = setkey::load(name, text, &NoFiles);
-    found.extend(config.into_iter().flat_map(|c| setkey::resolve(&c, &NoFiles).1));
-    found
-}
-
 fn judge(found: &[Diagnostic]) -> Got {
     let errors: Vec<_> = found.iter().filter(|d| d.is_error()).collect();
     let Some(first) = errors.first() else { return Got::Loaded };
@@ -79,12 +68,11 @@ fn judge(found: &[Diagnostic]) -> Got {
 }
 
 /// The files of one dialect, with what became of each.
-fn judged(folder: &Path, findings: fn(&str, &str) -> Vec<Diagnostic>) -> Vec<(Entry, Got)> {
-    let entries = index(folder);
-    let judged = entries.into_iter().map(|entry| {
-        let octets = fs::read(&entry.file).expect("the index names files that are there");
-        let text = String::from_utf8_lossy(&octets);
-        let got = judge(&findings(&entry.file.display().to_string(), &text));
+fn judged(folder: &Path, dialect: Dialect) -> Vec<(Entry, Got)> {
+    let judged = index(folder).into_iter().map(|entry| {
+        assert!(entry.file.is_file(), "the index names {}", entry.file.display());
+        let outcome = check(std::slice::from_ref(&entry.file), Some(dialect), &NoFiles);
+        let got = judge(&outcome.diagnostics);
         (entry, got)
     });
     judged.collect()
@@ -105,8 +93,8 @@ fn row(entry: &Entry, got: &Got) -> String {
 #[test]
 fn real_files_are_taken_as_the_original_programs_take_them() {
     let folder = folder();
-    let mut all = judged(&folder.join("racoon"), racoon_findings);
-    all.extend(judged(&folder.join("setkey"), setkey_findings));
+    let mut all = judged(&folder.join("racoon"), Dialect::Racoon);
+    all.extend(judged(&folder.join("setkey"), Dialect::Setkey));
     println!("{:<40} {:<8} {:<11} why", "file", "expected", "got");
     all.iter().for_each(|(entry, got)| println!("{}", row(entry, got)));
     let wrong: Vec<_> = all

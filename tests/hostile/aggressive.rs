@@ -13,8 +13,8 @@ use coati::ike::policy::{Phase1Exchange, Phase1Policy, Policy, PskEntry, PskOwne
 use coati::ike::proposal::phase1;
 use coati::wire::header::{Cookie, CookiePair, Header, MessageId};
 use coati::wire::message::{ChainBuilder, Message, emit_message};
-use coati::wire::payload::{EmitPayload, Hash, Identification, KeyExchange, Nonce};
-use coati::wire::registry::{ExchangeType, IdType, PayloadType};
+use coati::wire::payload::{EmitPayload, Hash, Identification, KeyExchange, Nonce, Notification};
+use coati::wire::registry::{Doi, ExchangeType, IdType, NotifyMessageType, PayloadType, ProtocolId};
 
 use crate::peer::{Peer, body};
 use crate::peer_messages::seal;
@@ -265,6 +265,35 @@ fn sec_authentication_aggressive_wrong_key() {
         assert!(words.iter().all(|why| why.contains("the pre-shared key differs")), "{words:?}");
         assert_eq!(victim.established(), (0, 0));
     }
+}
+
+/// An initiator that does not take HASH_R may say so, but only in words that its own key encrypts (charon does).
+#[test]
+fn sec_authentication_aggressive_unreadable_refusal() {
+    let mut victim = victim();
+    let mut peer = answered(&mut victim);
+    let honest_hash = hash_i(&peer);
+    let notification = Notification {
+        doi: Doi::IPSEC,
+        protocol: ProtocolId::ISAKMP,
+        spi: peer.cookies.to_bytes().to_vec(),
+        message_type: NotifyMessageType::AUTHENTICATION_FAILED,
+        data: Vec::new(),
+    };
+    peer.psk = b"a guess".to_vec();
+    peer.derive();
+    let refusal = peer.inform(&notification);
+    for _ in 0..100 {
+        assert_eq!(victim.take(HONEST, &refusal), []);
+    }
+    let told: Vec<_> = victim.events.iter().filter_map(reason).collect();
+    assert_eq!(told, ["HASH(1) is wrong: the pre-shared key differs"]);
+    assert_eq!(victim.states(HONEST), ["ExpectAuth"], "it proves nothing");
+    peer.psk = policy::psk(HONEST);
+    peer.derive();
+    let third = message_3(&mut peer, honest_hash, true);
+    victim.take(HONEST, &third);
+    finish(&mut victim, &mut peer);
 }
 
 fn reason(event: &Event) -> Option<String> {

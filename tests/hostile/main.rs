@@ -17,6 +17,7 @@ mod peer;
 mod peer_messages;
 mod policy;
 mod resources;
+mod road_warrior;
 mod scene;
 mod state;
 mod victim;

@@ -39,7 +39,7 @@ impl Peer {
     }
 
     pub(crate) fn message_1(&mut self) -> Vec<u8> {
-        let sa = phase1::offer(&policy::phase1(VICTIM, self.group));
+        let sa = phase1::offer(&policy::with_method(policy::phase1(VICTIM, self.group), self.auth));
         self.sa_i_b = sa.emit();
         let mut chain = ChainBuilder::new();
         chain.push(&sa);

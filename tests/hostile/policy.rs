@@ -86,6 +86,12 @@ pub(crate) fn phase1(peer: IpAddr, group: Group) -> Phase1Policy {
     }
 }
 
+/// The same with this method.
+pub(crate) fn with_method(mut policy: Phase1Policy, auth: AuthMethod) -> Phase1Policy {
+    policy.transforms.iter_mut().for_each(|transform| transform.auth = sourced(auth));
+    policy
+}
+
 /// How the traffic between two gateways is protected, seen from `me`.
 pub(crate) fn phase2(me: IpAddr, peer: IpAddr) -> Phase2Policy {
     let exact = |prefix| TrafficMatch::Exact { prefix, protocol: 0, port: 0 };

@@ -9,6 +9,7 @@ use coati::crypto::default::provider;
 use coati::crypto::random::SeededRandom;
 use coati::ike::endpoint::{DatagramMeta, Endpoint, EndpointConfig, Transmit};
 use coati::ike::event::{Event, Phase1Event, Phase2Event};
+use coati::ike::login::{LoginId, LoginRequest};
 use coati::ike::policy::Policy;
 use coati::kernel::fake::FakeKernel;
 use coati::time::{Instant, Now, UnixTime};
@@ -26,6 +27,8 @@ pub(crate) struct Victim {
     pub(crate) now: Now,
     /// Jobs are left in the queue.
     pub(crate) holds_jobs: bool,
+    /// What was asked of whoever knows users.
+    pub(crate) logins: Vec<(LoginId, LoginRequest)>,
 }
 
 impl Victim {
@@ -39,8 +42,14 @@ impl Victim {
             half_open_limit: HALF_OPEN_LIMIT,
         };
         let endpoint = Endpoint::new(config, Arc::new(policy), now);
-        let mut victim =
-            Self { endpoint, kernel: FakeKernel::new(0x1000), events: Vec::new(), now, holds_jobs: false };
+        let mut victim = Self {
+            endpoint,
+            kernel: FakeKernel::new(0x1000),
+            events: Vec::new(),
+            now,
+            holds_jobs: false,
+            logins: Vec::new(),
+        };
         victim.endpoint.handle_timeout(now);
         victim.drain();
         victim
@@ -67,6 +76,7 @@ impl Victim {
             while let Some(event) = self.endpoint.poll_event() {
                 self.events.push(event);
             }
+            self.logins.extend(std::iter::from_fn(|| self.endpoint.poll_login()));
             if let Some((id, request)) = self.endpoint.poll_kernel() {
                 self.kernel.submit(id, request);
             } else if let Some(event) = self.kernel.pop_event() {

@@ -12,7 +12,7 @@ use crate::pki::{OUR_NAME, Pki};
 use crate::process::{Daemon, run};
 use crate::tunnel::{Auth, Front, Initiator, Tunnel};
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_coati");
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_coati");
 
 /// A running Coati.
 pub(crate) struct Coati {
@@ -43,8 +43,17 @@ impl Coati {
         front: Front,
         files: [(&str, std::path::PathBuf); N],
     ) -> Outcome<Self> {
+        Self::launch_as(lab, lab.on(Side::Ours, PROGRAM), front, files)
+    }
+
+    /// The same by a command that ends in our program's name.
+    pub(crate) fn launch_as<const N: usize>(
+        lab: &Lab,
+        mut command: Command,
+        front: Front,
+        files: [(&str, std::path::PathBuf); N],
+    ) -> Outcome<Self> {
         let control = lab.dir.join("coati.sock");
-        let mut command = lab.on(Side::Ours, PROGRAM);
         command.arg("run").arg("--control").arg(&control).args(["--tun", "coati0", "-d"]);
         for (option, file) in files {
             command.arg(option).arg(file);
@@ -117,11 +126,12 @@ fn write_racoon(
             ),
         };
         let (proposal, sainfo) = tunnel.suite.racoon(method);
+        let exchange = tunnel.exchange();
         let (phase1, phase2) = tunnel.our_life;
         let (ours, theirs) = (inner(Side::Ours, n, 0), inner(Side::Theirs, n, 0));
         let _ = write!(
             conf,
-            "remote {peer} {{\n    exchange_mode main;\n    {identity}    proposal_check obey;\n    \
+            "remote {peer} {{\n    exchange_mode {exchange};\n    {identity}    proposal_check obey;\n    \
              nat_traversal on;\n    lifetime time {phase1} sec;\n    {proposal}\n}}\n\
              sainfo subnet {ours}/24 any subnet {theirs}/24 any {{\n    lifetime time {phase2} sec;\n    \
              {sainfo}\n}}\n"
@@ -164,6 +174,7 @@ fn write_ipsec_conf(
             }
         };
         let (phase1, phase2) = tunnel.our_life;
+        let algorithms = algorithms.replacen("main", tunnel.exchange(), 1);
         let algorithms = algorithms.replace(" quick ", &format!(" lifetime {phase1} quick "));
         let _ = writeln!(
             conf,

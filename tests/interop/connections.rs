@@ -9,9 +9,10 @@ use crate::pki::{OUR_NAME, Pki};
 use crate::suite::Suite;
 use crate::tunnel::{Auth, Fault, Tunnel};
 
-/// All plugins. ESP in user space needs nothing of the kernel but TUN, and always encapsulates in UDP; with 10 it comes
+/// All plugins, and pre-shared keys in aggressive mode, which charon serves only under that name. ESP in user space needs nothing of the kernel but TUN, and always encapsulates in UDP; with 10 it comes
 /// before kernel-netlink, which would do the same.
 const USERSPACE_ESP: &str = "load_modular = yes
+    i_dont_care_about_security_and_use_aggressive_mode_psk = yes
     plugins {
         include /etc/strongswan.d/charon/*.conf
         stroke { load = no }
@@ -27,9 +28,14 @@ pub(crate) fn child(n: usize) -> String {
 /// Starts charon on `side` with a connection for each of the tunnels. On our own side it stands in for Coati, to check
 /// the laboratory itself.
 pub(crate) fn start(lab: &Lab, side: Side, pki: &Pki, tunnels: &[Tunnel]) -> Outcome<Charon> {
+    start_with(lab, side, pki, &swanctl_conf(side, tunnels))
+}
+
+/// Starts charon on `side` with these connections.
+pub(crate) fn start_with(lab: &Lab, side: Side, pki: &Pki, swanctl_conf: &str) -> Outcome<Charon> {
     let dir = lab.dir.join(if side == Side::Ours { "charon-ours" } else { "charon" });
     let names = ["coati", "charon", "stranger"];
-    Charon::start(lab.on(side, "unshare"), &dir, USERSPACE_ESP, pki, &names, &swanctl_conf(side, tunnels))
+    Charon::start(lab.on(side, "unshare"), &dir, USERSPACE_ESP, pki, &names, swanctl_conf)
 }
 
 fn swanctl_conf(side: Side, tunnels: &[Tunnel]) -> String {
@@ -74,10 +80,11 @@ fn connection(text: &mut String, side: Side, tunnel: &Tunnel) {
         Auth::RsaKey => (format!("pubkeys = {}.pub\n", theirs.0), format!("pubkeys = {}.pub\n", ours.0)),
     };
     let (phase1, phase2) = tunnel.their_rekey;
+    let aggressive = if tunnel.is_aggressive { "yes" } else { "no" };
     let _ = write!(
         text,
         "t{n} {{ version = 1\n local_addrs = {}\n remote_addrs = {}\n proposals = {ike}\n send_cert = always\n\
-         unique = never\n rekey_time = {phase1}\n over_time = 60\n\
+         unique = never\n aggressive = {aggressive}\n rekey_time = {phase1}\n over_time = 60\n\
          local {{ auth = {auth}\n id = \"{}\"\n {proof} }}\n\
          remote {{ auth = {auth}\n id = \"{}\"\n {peers_proof} }}\n\
          children {{ {child} {{ local_ts = {}/24\n remote_ts = {}/24\n esp_proposals = {esp}\n\

@@ -14,6 +14,7 @@ mod nat;
 mod pki;
 mod process;
 mod report;
+mod road_warrior;
 mod scenarios;
 mod suite;
 mod table;
@@ -37,6 +38,9 @@ fn main() -> ExitCode {
         for name in matrix.chain(FRONTS.into_iter().flat_map(scenarios::names)) {
             println!("{name}: test");
         }
+        for name in road_warrior::names() {
+            println!("{name}: test");
+        }
         println!("{}: test\n{}: test\n{}: test", nat::NAME, grants::NAME, wire::NAME);
         return ExitCode::SUCCESS;
     }
@@ -55,6 +59,7 @@ fn main() -> ExitCode {
             });
         }
     });
+    road_warrior::run(&filter, &report);
     nat::test(&filter, &report);
     grants::test(&filter, &report);
     wire::test(&filter, &report);

@@ -29,7 +29,7 @@ type Act = fn(&Bench, &Tunnel) -> Outcome<()>;
 type Special = fn(Tunnel) -> Tunnel;
 
 /// Name, what is special about the tunnel, and what has to happen.
-const SCENARIOS: [(&str, Special, Act); 14] = [
+const SCENARIOS: [(&str, Special, Act); 20] = [
     ("coati_rekeys_phase_2_under_traffic", |t| Tunnel { our_life: (3600, 20), ..t }, rekey_phase2),
     ("charon_rekeys_phase_2_under_traffic", |t| Tunnel { their_rekey: (14_400, 8), ..t }, rekey_phase2),
     // We never begin two phase 1 negotiations with one peer within 120 s, so this one takes longer than all others.
@@ -65,10 +65,29 @@ const SCENARIOS: [(&str, Special, Act); 14] = [
         mismatch2,
     ),
     ("phase_2_mismatch_coati_initiates", |t| Tunnel { fault: Some(Fault::Phase2), ..t }, mismatch2),
+    ("aggressive_psk_coati_initiates", aggressive, comes_up),
+    ("aggressive_psk_charon_initiates", |t| by_charon(aggressive(t)), comes_up),
+    ("aggressive_rsa_coati_initiates", |t| rsa(aggressive(t)), comes_up),
+    ("aggressive_rsa_charon_initiates", |t| by_charon(rsa(aggressive(t))), comes_up),
+    (
+        "aggressive_wrong_psk_coati_initiates",
+        |t| aggressive(Tunnel { fault: Some(Fault::Psk), ..t }),
+        wrong_psk,
+    ),
+    (
+        "aggressive_wrong_psk_charon_initiates",
+        |t| by_charon(aggressive(Tunnel { fault: Some(Fault::Psk), ..t })),
+        wrong_psk,
+    ),
 ];
 
 fn by_charon(tunnel: Tunnel) -> Tunnel {
     Tunnel { initiator: Initiator::Charon, ..tunnel }
+}
+
+/// Both sides allow nothing else.
+fn aggressive(tunnel: Tunnel) -> Tunnel {
+    Tunnel { is_aggressive: true, ..tunnel }
 }
 
 fn rsa(tunnel: Tunnel) -> Tunnel {
@@ -174,6 +193,12 @@ impl Bench {
     }
 }
 
+fn comes_up(bench: &Bench, tunnel: &Tunnel) -> Outcome<()> {
+    bench.bring_up(tunnel)?;
+    bench.lab.ping_all(Side::Ours, tunnel.n, "-c 3 -i 0.2 -W 10")?;
+    bench.lab.ping_all(Side::Theirs, tunnel.n, "-c 3 -i 0.2 -W 10")
+}
+
 fn rekey_phase2(bench: &Bench, tunnel: &Tunnel) -> Outcome<()> {
     bench.bring_up(tunnel)?;
     bench.lab.ping_all(Side::Ours, tunnel.n, "-c 600 -i 0.05 -q")?;
@@ -209,7 +234,7 @@ fn coati_deletes(bench: &Bench, tunnel: &Tunnel) -> Outcome<()> {
 
 fn wrong_psk(bench: &Bench, tunnel: &Tunnel) -> Outcome<()> {
     bench.stays_down(tunnel)?;
-    bench.coati_says(tunnel, &["pre-shared key"]).map(drop)
+    bench.coati_says(tunnel, &["pre-shared key", "differ"]).map(drop)
 }
 
 fn wrong_ca(bench: &Bench, tunnel: &Tunnel) -> Outcome<()> {

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use crate::Outcome;
 use crate::matrix::{self, Case};
+use crate::road_warrior;
 use crate::scenarios;
 use crate::tunnel::{Auth, Front};
 
@@ -31,6 +32,14 @@ pub(crate) fn page(passed: &[String]) -> String {
     for name in FRONTS.into_iter().flat_map(scenarios::names) {
         let result = if passed.contains(&name) { "ok" } else { "**fails**" };
         let _ = writeln!(text, "| {} | {result} |", name.trim_start_matches("scenario::"));
+    }
+    text.push_str(
+        "\n## Road warriors\n\nLogins (XAUTH, hybrid authentication) and the configuration that follows, in main mode, by racoon.conf.\n\n\
+         | case | result |\n|---|---|\n",
+    );
+    for name in road_warrior::names() {
+        let result = if passed.contains(&name) { "ok" } else { "**fails**" };
+        let _ = writeln!(text, "| {} | {result} |", name.trim_start_matches("road_warrior::"));
     }
     text
 }

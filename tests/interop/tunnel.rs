@@ -58,6 +58,8 @@ pub(crate) struct Tunnel {
     pub(crate) auth: Auth,
     /// Who begins.
     pub(crate) initiator: Initiator,
+    /// Aggressive mode and nothing else, on both sides.
+    pub(crate) is_aggressive: bool,
     /// Our lifetimes of phase 1 and phase 2 in seconds.
     pub(crate) our_life: (u32, u32),
     /// When charon rekeys phase 1 and phase 2, in seconds.
@@ -69,7 +71,13 @@ pub(crate) struct Tunnel {
 impl Tunnel {
     /// A tunnel with long lifetimes and no fault.
     pub(crate) fn new(n: usize, suite: Suite, auth: Auth, initiator: Initiator) -> Self {
-        Self { n, suite, auth, initiator, our_life: (3600, 1200), their_rekey: (14_400, 3600), fault: None }
+        let (our_life, their_rekey) = ((3600, 1200), (14_400, 3600));
+        Self { n, suite, auth, initiator, is_aggressive: false, our_life, their_rekey, fault: None }
+    }
+
+    /// The exchange of phase 1, in the word of both dialects.
+    pub(crate) const fn exchange(&self) -> &'static str {
+        if self.is_aggressive { "aggressive" } else { "main" }
     }
 
     /// Charon's name in its certificate, and the one that we expect.

@@ -455,3 +455,28 @@ fn the_same_seed_gives_the_same_octets() {
     assert_eq!(octets(5), octets(5));
     assert_ne!(octets(5), octets(6));
 }
+
+/// Of several policies for the peer's address, that one is called with whose rule (`remoteid`) says most of the traffic.
+#[test]
+fn the_rule_of_the_traffic_chooses_the_policy_to_call_with() {
+    for exchange in EXCHANGES {
+        let mut pair = Pair::fine(Side { exchange, ..Side::a() }, Side { exchange, ..Side::b() });
+        let now = pair.now;
+        change(&mut pair.a, now, |policy| {
+            let numbered = |number: u32, name: &str, group: Group| {
+                let mut own = Phase1Policy::clone(&policy.phase1[0]);
+                (own.name, own.ph1id) = (name.into(), number);
+                own.transforms[0].group = sourced(group);
+                Arc::new(own)
+            };
+            policy.phase1 = vec![numbered(1, "first", Group::Modp1024), numbered(2, "second", Group::Ecp256)];
+            Arc::make_mut(&mut policy.phase2[0]).scope.remoteid = 2;
+        });
+        let pair = up(pair);
+        let called = pair.a.events.iter().find_map(|(_, e)| match e {
+            Event::Phase1(r, Phase1Event::Established { .. }) => Some(r.policy.name.clone()),
+            _ => None,
+        });
+        assert_eq!(called.as_deref(), Some("second"), "{exchange}");
+    }
+}

@@ -11,6 +11,7 @@ mod operator;
 mod pair;
 mod policy;
 mod reload;
+mod road_warrior;
 mod scenarios;
 mod seeds;
 mod states;

@@ -8,6 +8,7 @@ use coati::crypto::default::provider;
 use coati::crypto::random::SeededRandom;
 use coati::ike::endpoint::{Command, DatagramMeta, Endpoint, EndpointConfig};
 use coati::ike::event::{Event, Phase1Event, Phase2Event};
+use coati::ike::login::{LoginId, LoginRequest, Verdict};
 use coati::kernel::fake::FakeKernel;
 use coati::sadb::{AcquireId, Endpoints, Level, SecurityRule};
 use coati::time::{Instant, Now, UnixTime};
@@ -21,6 +22,10 @@ pub(crate) struct Gateway {
     pub(crate) endpoint: Endpoint,
     pub(crate) kernel: FakeKernel,
     pub(crate) events: Vec<(Instant, Event)>,
+    /// What was asked of whoever knows users, and the numbers of the questions.
+    pub(crate) logins: Vec<(LoginId, LoginRequest)>,
+    /// Answers a question about a user at once; `None` leaves it open.
+    pub(crate) desk: fn(&LoginRequest) -> Option<Verdict>,
 }
 
 impl Gateway {
@@ -34,7 +39,8 @@ impl Gateway {
         };
         let policy = Arc::new(side.policy());
         let kernel = FakeKernel::new(0x1000 * (u32::from(seed) + 1));
-        Self { endpoint: Endpoint::new(config, policy, now), kernel, side, events: Vec::new() }
+        let endpoint = Endpoint::new(config, policy, now);
+        Self { endpoint, kernel, side, events: Vec::new(), logins: Vec::new(), desk: |_| None }
     }
 
     /// How often an event that `is` was seen.
@@ -128,7 +134,13 @@ impl Pair {
                     gateway.kernel.submit(id, request);
                     moved = true;
                 }
-                if let Some((id, job)) = gateway.endpoint.poll_crypto() {
+                if let Some((id, request)) = gateway.endpoint.poll_login() {
+                    if let Some(verdict) = (gateway.desk)(&request) {
+                        gateway.endpoint.handle_login(now, id, verdict);
+                    }
+                    gateway.logins.push((id, request));
+                    moved = true;
+                } else if let Some((id, job)) = gateway.endpoint.poll_crypto() {
                     gateway.endpoint.handle_crypto(now, id, job.run());
                     moved = true;
                 } else if let Some(event) = gateway.kernel.pop_event() {

@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use coati::crypto::alg::Group;
 use coati::ike::event::{Event, Phase1Event, Phase2Event, Role};
-use coati::ike::policy::{NatTraversal, Phase1Exchange, Start};
+use coati::ike::policy::{AuthMethod, NatTraversal, Phase1Exchange, Start};
 
 use super::aggressive;
 use super::edges::{certificates, refused_certificate};
 use super::net::Weather;
 use super::pair::{Gateway, Pair};
 use super::policy::Side;
+use super::road_warrior::{called_by_the_gateway, inside};
 
 /// Main mode is 1, quick mode 2, aggressive mode, the other way through phase 1, 3.
 /// Then role, state, what it waits for, the states that follow.
@@ -33,14 +34,20 @@ const TABLE: &[Row] = &[
     (1, Initiator, "Established", "phase 2, informational", &[]),
     (1, Responder, "AwaitPublic", "job: g^xr", &["AwaitShared"]),
     (1, Responder, "AwaitShared", "job: g^xy", &["ExpectAuth"]),
-    (1, Responder, "ExpectAuth", "message 5", &["AwaitVerify", "Established"]),
-    (1, Responder, "AwaitVerify", "job: check of SIG_I", &["AwaitSignature"]),
+    (1, Responder, "ExpectAuth", "message 5", &["AwaitSignature", "AwaitVerify", "Established"]),
+    (1, Responder, "AwaitVerify", "job: check of SIG_I", &["AwaitSignature", "Established"]),
     (1, Responder, "AwaitSignature", "job: SIG_R", &["Established"]),
     (1, Responder, "Established", "phase 2, informational", &[]),
     (3, Initiator, "AwaitPublic", "job: g^xi", &["ExpectReply"]),
     (3, Initiator, "ExpectReply", "message 2", &["AwaitShared"]),
-    (3, Initiator, "AwaitShared", "job: g^xy", &["AwaitVerify", "Established", "ExpectReply"]),
-    (3, Initiator, "AwaitVerify", "job: check of SIG_R", &["AwaitSignature", "ExpectReply"]),
+    (
+        3,
+        Initiator,
+        "AwaitShared",
+        "job: g^xy",
+        &["AwaitSignature", "AwaitVerify", "Established", "ExpectReply"],
+    ),
+    (3, Initiator, "AwaitVerify", "job: check of SIG_R", &["AwaitSignature", "Established", "ExpectReply"]),
     (3, Initiator, "AwaitSignature", "job: SIG_I", &["Established"]),
     (3, Initiator, "Established", "phase 2, informational", &[]),
     (3, Responder, "AwaitPublic", "job: g^xr", &["AwaitShared"]),
@@ -107,6 +114,11 @@ fn scenarios() -> Vec<Gateway> {
     keep(certificates(Phase1Exchange::Aggressive));
     keep(refused_certificate(Phase1Exchange::Aggressive));
     keep(aggressive::wrong_key());
+    // Only the gateway signs, whoever begins.
+    for mode in [Phase1Exchange::Main, Phase1Exchange::Aggressive] {
+        keep(inside(AuthMethod::HybridRsa, mode));
+        keep(called_by_the_gateway(AuthMethod::HybridRsa, mode));
+    }
     let weather = Weather {
         loss: 60,
         duplication: 80,

@@ -6,7 +6,6 @@ use md5::{Digest, Md5};
 /// What was hashed, where the name does not say it.
 fn hashed(name: &str) -> &str {
     match name {
-        "Cisco Unity" => "CISCO-UNITY",
         name if name.starts_with("MS NT5 ISAKMPOAKLEY") => "MS NT5 ISAKMPOAKLEY",
         name => name,
     }

@@ -17,6 +17,7 @@ use crate::daemon::kernel_choice::KernelOptions;
 use crate::daemon::load::Front;
 use crate::daemon::log::{Level, Logger};
 use crate::daemon::run::{Hosting, Options, block_on};
+use crate::daemon::service::Service;
 use crate::kernel::userspace::{EspPacket, InProcess};
 
 const OUTER_A: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 1);
@@ -149,6 +150,7 @@ impl World for Pair {
             port,
             natt_port: None,
             level: Level::Info,
+            service: Service::default(),
         };
         let sink = Arc::new(move |line: &str| screen.log(side, line));
         let logger = Logger::new(options.front.dialect(), options.level, sink);

@@ -7,8 +7,13 @@
 mod algorithms;
 mod credentials;
 mod globals;
+mod login;
+mod login_servers;
+mod mode_config;
 mod phase1;
 mod phase2;
+mod privsep;
+mod radius_conf;
 mod raw_keys;
 
 use std::path::{Path, PathBuf};
@@ -17,13 +22,13 @@ use std::time::Duration;
 
 pub use globals::{AdminSocket, Globals, ListenAddress, globals};
 
-use super::ast::{self, Block, Item, RacoonConfig, Remote, Sainfo, Setting};
+use super::ast::{self, Block, Item, RacoonConfig, Remote, Sainfo, Setting, Value};
 use crate::conf::diagnostic::{self, Diagnostic};
 use crate::conf::environment::{Environment, SecretFileError};
 use crate::conf::secrets;
 use crate::conf::setkey::{self, SetkeyConfig};
 use crate::conf::span::Span;
-use crate::ike::policy::{Policy, PskTable, Rule, Timers};
+use crate::ike::policy::{Phase1Policy, Policy, PskTable, Rule, Timers};
 
 /// How strictly a peer's values are compared (`proposal_check`).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -73,15 +78,20 @@ pub fn resolve(
     env: &dyn Environment,
 ) -> (Option<Policy>, Vec<Diagnostic>) {
     let mut resolver = Resolver::new(config, env);
-    resolver.refuse_unserved_blocks();
+    resolver.refuse_unserved();
     resolver.check_admin_socket();
+    resolver.privsep();
     resolver.read_psks();
     let remotes = resolver.remotes();
-    let phase1: Vec<_> = remotes.iter().filter_map(|r| resolver.phase1(r)).map(Arc::new).collect();
+    let resolved: Vec<_> = remotes.iter().filter_map(|r| Some((r, Arc::new(resolver.phase1(r)?)))).collect();
+    resolver.find_ambiguous_remotes(&resolved);
+    let phase1: Vec<_> = resolved.into_iter().map(|(_, policy)| policy).collect();
     let phase2 = resolver.phase2(&remotes).into_iter().map(Arc::new).collect();
     resolver.find_duplicate_remotes(&remotes);
     resolver.warn_of_grants(&remotes);
-    let mut policy = Policy { phase1, phase2, timers: resolver.timers(), ..Policy::default() };
+    let mode_config = resolver.mode_config().map(Arc::new);
+    let timers = resolver.timers();
+    let mut policy = Policy { phase1, phase2, mode_config, timers, ..Policy::default() };
     let mut diagnostics = resolver.diagnostics;
     if let Some(setkey) = setkey {
         let (resolved, mut found) = setkey::resolve(setkey, env);
@@ -171,28 +181,26 @@ impl<'a> Resolver<'a> {
         self.top_settings("path").into_iter().rfind(|s| s.word() == Some(kind))
     }
 
+    /// The program of a remote for an event, relative to `path script`.
+    fn script(&self, settings: &[Setting], event: &str) -> Option<PathBuf> {
+        let is_for = |setting: &&Setting| {
+            setting.name.value == "script"
+                && setting.args.iter().any(|a| matches!(a.value, Value::Word(w) if w == event))
+        };
+        let name = settings.iter().rev().find(is_for)?.text()?;
+        let folder = self.path("script").and_then(Setting::text).unwrap_or_default();
+        Some(Path::new(folder).join(name))
+    }
+
     /// A file name, relative to `path certificate`.
     fn in_certificate_folder(&self, name: &str) -> PathBuf {
         let folder = self.path("certificate").and_then(Setting::text).unwrap_or_default();
         Path::new(folder).join(name)
     }
 
-    fn refuse_unserved_blocks(&mut self) {
-        for item in &self.config.items {
-            let Item::Block(block) = item else { continue };
-            if matches!(block.name.value, "mode_cfg" | "radiuscfg" | "ldapcfg" | "privsep") {
-                let message = format!("the block `{}` is not implemented yet", block.name.value);
-                self.error(&block.name.span, message);
-            }
-        }
-        if let Some(backup) = self.path("backupsa") {
-            self.not_implemented(backup);
-        }
+    fn refuse_unserved(&mut self) {
         for setting in self.top_settings("complex_bundle").into_iter().filter(|s| !s.is_on()) {
             self.no_effect(setting, "bundles are not negotiated");
-        }
-        for setting in self.top_settings("pfkey_buffer") {
-            self.no_effect(setting, "the buffer of the kernel's socket has a size of its own");
         }
         for setting in self.top_settings("gss_id_enc") {
             self.no_effect(setting, "authentication by GSS-API is not served");
@@ -204,7 +212,7 @@ impl<'a> Resolver<'a> {
         let listen = self.block("listen");
         let Some(setting) = ast::last(&listen, "adminsock") else { return };
         for arg in &setting.args {
-            if let ast::Value::Number(digits) = arg.value
+            if let Value::Number(digits) = arg.value
                 && globals::octal(digits).is_none()
             {
                 let message = format!("{digits:04} is no mode of a socket");
@@ -275,6 +283,26 @@ impl<'a> Resolver<'a> {
                 let line = same.remote.name.span.position().line;
                 let message = format!("there is a remote {} in line {line} already", later.remote.name.value);
                 self.error(&later.remote.name.span, message);
+            }
+        }
+    }
+
+    /// Of several remotes with one address a peer chooses by what it offers and by who it is, but when we call it nothing
+    /// does. racoon does not call then.
+    fn find_ambiguous_remotes(&mut self, resolved: &[(&EffectiveRemote<'_>, Arc<Phase1Policy>)]) {
+        let calls = |p: &Phase1Policy| p.remote.filter(|_| !p.passive).map(|address| (address, p.ph1id));
+        for (at, (later, policy)) in resolved.iter().enumerate() {
+            let Some(peer) = calls(policy) else { continue };
+            if let Some((_, first)) = resolved[..at].iter().find(|(_, p)| calls(p) == Some(peer)) {
+                let address = peer.0;
+                let message = format!(
+                    "the remote at {} is for {address} too; it is used when we call {address}",
+                    first.at
+                );
+                let help =
+                    "tell them apart with `ph1id` (and `remoteid` in the sainfo), or write `passive on;`";
+                let warning = Diagnostic::warning(&later.remote.name.span, message).with_help(help);
+                self.diagnostics.push(warning);
             }
         }
     }

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use serde::{Deserialize, Serialize};
 
 use crate::ike::error::Why;
-use crate::ike::event::{Event, Phase1Event, Phase1Ref, Phase2Event, Phase2Ref};
+use crate::ike::event::{AccessEvent, Event, Phase1Event, Phase1Ref, Phase2Event, Phase2Ref};
 use crate::wire::registry::NotifyMessageType;
 
 /// What has happened. The names are also those in JSON.
@@ -115,7 +115,7 @@ impl EventReport {
         match event {
             Event::Phase1(sa, event) => phase1(sa, event),
             Event::Phase2(sa, event) => phase2(sa, event),
-            Event::CannotConnect { selector, remote, why } => Some(Self {
+            Event::CannotConnect { selector, remote, why, .. } => Some(Self {
                 remote: Some(SocketAddr::new(*remote, 0)),
                 name: Some(selector.to_string()),
                 reason: Some(why.to_string()),
@@ -127,7 +127,18 @@ impl EventReport {
 }
 
 fn phase1(sa: &Phase1Ref, event: &Phase1Event) -> Option<EventReport> {
+    let mut address = None;
     let (what, reason) = match event {
+        Phase1Event::Access(AccessEvent::LoginSucceeded { .. } | AccessEvent::LoggedIn) => {
+            (Happening::XauthSucceeded, None)
+        }
+        Phase1Event::Access(AccessEvent::LoginFailed { why, .. }) => {
+            (Happening::XauthFailed, Some(why.clone()))
+        }
+        Phase1Event::Access(AccessEvent::Configured(config)) => {
+            address = config.address.map(IpAddr::V4);
+            (Happening::Phase1ModeConfig, None)
+        }
         Phase1Event::Established { .. } => (Happening::Phase1Up, None),
         Phase1Event::Failed(why) => (phase1_failure(why), Some(why.to_string())),
         Phase1Event::Deleted { by_peer: true } => (Happening::Phase1PeerDeleted, None),
@@ -139,6 +150,7 @@ fn phase1(sa: &Phase1Ref, event: &Phase1Event) -> Option<EventReport> {
         remote: Some(sa.addresses.remote),
         name: Some(sa.policy.name.clone()),
         reason,
+        address,
         ..EventReport::new(what)
     })
 }
@@ -160,12 +172,16 @@ fn phase1_failure(why: &Why) -> Happening {
         | Why::Sign(_)
         | Why::Verify(_)
         | Why::NoPreSharedKey
+        | Why::KeysRefused(_)
         | Why::NoCredential
         | Why::BadIdentity(_)
         | Why::IdentityRefused { .. }
         | Why::AuthenticationUnanswered
         | Why::PeerNotified(NotifyMessageType::AUTHENTICATION_FAILED)
         | Why::Unauthenticated(NotifyMessageType::AUTHENTICATION_FAILED) => Happening::Phase1AuthFailed,
+        Why::LoginRefused | Why::LoginUnanswered | Why::NoLogin | Why::LoginNotServed(_) => {
+            Happening::XauthFailed
+        }
         Why::PeerDead => Happening::Phase1PeerDead,
         _ => Happening::Phase1Down,
     }
@@ -207,6 +223,8 @@ mod tests {
             (silent(Some(Box::new(Why::AuthenticationUnanswered))), Happening::Phase1AuthFailed, 0x0104),
             (silent(Some(Box::new(Why::UnknownCookies))), Happening::Phase1NoResponse, 0x0102),
             (Why::PeerDead, Happening::Phase1PeerDead, 0x0105),
+            (Why::LoginRefused, Happening::XauthFailed, 0x0109),
+            (silent(Some(Box::new(Why::LoginRefused))), Happening::XauthFailed, 0x0109),
             (Why::Requested, Happening::Phase1Down, 0x0101),
         ] {
             assert_eq!((phase1_failure(&why), what.code()), (what, code), "{why}");

@@ -42,7 +42,7 @@ impl Driver {
             }
             Request::DeletePeer { remote } => self.command(Command::DeletePeer(remote)),
             Request::Flush { family } => self.command(flush(family)),
-            Request::Logout { user } => Response::error(format!("no user {user} is logged in")),
+            Request::Logout { user } => self.command(Command::Logout(user)),
             Request::Subscribe => Response::error("events are told by the control socket itself"),
             Request::Shutdown => {
                 self.shut_down();
@@ -256,6 +256,7 @@ const fn flush(family: Family) -> Command {
 fn explain(refused: &Refused) -> String {
     match refused {
         Refused::NoSuchConnection(name) => format!("the configuration has no connection named {name}"),
+        Refused::NoSuchUser(user) => format!("no user {user} is logged in"),
         Refused::NoSuchPeer(address) => format!("there is no SA with {address}"),
         Refused::NoAddress(name) => format!("the peer of {name} has no address, so it has to call us"),
         Refused::NoSuchTraffic(selector) => format!("no policy and no SA is for {selector}"),

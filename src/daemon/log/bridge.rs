@@ -7,7 +7,7 @@ use tracing::{Event, Metadata, Subscriber};
 use tracing_subscriber::layer::{Context, Layer};
 
 use super::explain::printable;
-use super::{Level, Line, Logger};
+use super::{Level, Line, Logger, Origin};
 
 /// Hands traced events to a [`Logger`].
 #[derive(Debug)]
@@ -22,7 +22,11 @@ impl<S: Subscriber> Layer<S> for Bridge {
         let mut words = Words::default();
         event.record(&mut words);
         let text = printable(&(words.message + &words.fields));
-        self.0.classed(class(event.metadata().target()), &Line::new(level(event.metadata()), text));
+        let metadata = event.metadata();
+        let origin =
+            Origin { file: metadata.file().unwrap_or_default(), line: metadata.line().unwrap_or_default() };
+        let line = Line { origin, ..Line::new(level(metadata), text) };
+        self.0.classed(class(metadata.target()), &line);
     }
 }
 

@@ -1,12 +1,13 @@
 //! The lines that give the reason, the same in every dialect: what was offered, what is allowed, and where that stands.
 
 use std::fmt::{self, Write as _};
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use super::Level;
 use crate::crypto::x509::{Weakness, name};
 use crate::ike::policy::{Identity, SourceRef};
 use crate::ike::proposal::{Mismatch, Offer};
+use crate::ike::remote_access::ClientConfig;
 use crate::sadb::{KernelNotice, Prefix, Selector};
 
 /// An address and port as both dialects' users know it: `10.99.0.1[500]`.
@@ -48,6 +49,29 @@ pub(super) fn printable(text: &str) -> String {
         if c.is_control() { out.extend(c.escape_default()) } else { out.push(c) }
     }
     out
+}
+
+/// What a client is given, in short. Texts of the gateway are not in it.
+pub(super) fn client_config(config: &ClientConfig) -> String {
+    let mut text = config.address.map_or_else(|| "no address".to_owned(), |a| format!("address {a}"));
+    if let Some(mask) = config.netmask {
+        let _ = write!(text, " mask {mask}");
+    }
+    let servers = |list: &[Ipv4Addr]| list.iter().map(Ipv4Addr::to_string).collect::<Vec<_>>().join(" ");
+    let networks = |list: &[Prefix]| list.iter().map(Prefix::to_string).collect::<Vec<_>>().join(" ");
+    for (what, values) in [
+        ("dns", servers(&config.dns)),
+        ("wins", servers(&config.wins)),
+        ("domain", config.default_domain.as_deref().map(printable).unwrap_or_default()),
+        ("split dns", printable(&config.split_dns.join(" "))),
+        ("split include", networks(&config.split_include)),
+        ("local lan", networks(&config.local_lan)),
+    ] {
+        if !values.is_empty() {
+            let _ = write!(text, ", {what} {values}");
+        }
+    }
+    text
 }
 
 /// Everything but a return to order is worth a look.

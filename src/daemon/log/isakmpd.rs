@@ -1,10 +1,12 @@
 //! Events in isakmpd's words.
 
+use std::net::IpAddr;
+
 use super::explain::{self, hex, identity, traffic};
 use super::{Level, Line, Notice};
 use crate::crypto::x509::Fault;
 use crate::ike::error::{Severity, Why};
-use crate::ike::event::{Event, Phase1Event, Phase1Ref, Phase2Event, Phase2Ref, Role};
+use crate::ike::event::{AccessEvent, Event, Phase1Event, Phase1Ref, Phase2Event, Phase2Ref, Role};
 use crate::ike::policy::{Identity, Phase1Exchange};
 use crate::ike::proposal::{Difference, Mismatch};
 use crate::sadb::{AddressPair, Protocol, SaId};
@@ -17,7 +19,7 @@ pub(super) fn render(event: &Event) -> Vec<Line> {
         Event::Queued { connection, remote } => {
             debug(format!("exchange_establish: {} waits for a phase 1 with {remote}", connection.name))
         }
-        Event::CannotConnect { selector, remote, why } => {
+        Event::CannotConnect { selector, remote, why, .. } => {
             let text = format!("{} cannot be negotiated with {remote}: {why}", traffic(selector));
             match why {
                 Why::NoPolicy => {
@@ -99,7 +101,37 @@ fn phase1(about: &Phase1Ref, what: &Phase1Event) -> Vec<Line> {
             "isakmpd: Peer {peer} made us delete live SA {name} for proto 1, cookies: {}",
             about.cookies
         )),
+        Phase1Event::Access(step) => access(peer, step),
         _ => debug(phase1_debug(about, what)),
+    }
+}
+
+/// The lines of a login and of what it leads to; isakmpd itself has none.
+fn access(peer: IpAddr, step: &AccessEvent) -> Vec<Line> {
+    match step {
+        AccessEvent::LoginRequested => debug(format!("cfg: {peer} is asked for its login")),
+        AccessEvent::LoginSucceeded { user } => {
+            info(format!("isakmpd: user {} logged in from {peer}", explain::printable(user)))
+        }
+        AccessEvent::LoginFailed { user, why } => {
+            let user = user.as_deref().map_or_else(|| "somebody".to_owned(), explain::printable);
+            let why = explain::printable(why);
+            vec![Line::new(Level::Warning, format!("isakmpd: login of {user} from {peer} refused: {why}"))]
+        }
+        AccessEvent::PortUsed(port) => debug(format!("cfg: {peer} has place {port} of the pool")),
+        AccessEvent::PortReleased(port) => debug(format!("cfg: place {port} of the pool is free")),
+        AccessEvent::Accounted { user, begins, .. } => {
+            let what = if *begins { "begins" } else { "ends" };
+            debug(format!("cfg: the session of {} {what}", explain::printable(user)))
+        }
+        AccessEvent::Assigned { config, .. } => {
+            debug(format!("cfg: sent to {peer}: {}", explain::client_config(config)))
+        }
+        AccessEvent::Ready { .. } => Vec::new(),
+        AccessEvent::LoggedIn => info(format!("isakmpd: logged in at {peer}")),
+        AccessEvent::Configured(config) => {
+            info(format!("isakmpd: configuration from {peer}: {}", explain::client_config(config)))
+        }
     }
 }
 
@@ -139,6 +171,7 @@ fn phase1_debug(about: &Phase1Ref, what: &Phase1Event) -> String {
                 "INITIAL-CONTACT from {peer}: {phase1} ISAKMP SAs and {phase2} pairs of IPsec SAs dropped"
             )
         }
+        Phase1Event::PeerDead => format!("dpd_event: {peer} ({name}) does not answer"),
         Phase1Event::Rekeying => format!("sa_soft_expire: phase 1 with {peer} is replaced"),
         Phase1Event::Expired => format!("sa_hard_expire: phase 1 with {peer} ({name})"),
         Phase1Event::Deleted { .. } => format!("sa_delete: phase 1 with {peer} ({name})"),

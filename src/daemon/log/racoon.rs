@@ -1,10 +1,15 @@
 //! Events in racoon's words.
 
+mod failures;
+mod mismatch;
+
+use std::net::IpAddr;
+
 use super::explain::{self, At, hex};
 use super::{Level, Line, Notice};
 use crate::ike::error::{Severity, Why};
-use crate::ike::event::{Event, Phase1Event, Phase1Ref, Phase2Event, Phase2Ref, Role};
-use crate::sadb::{AddressPair, Mode, Protocol, SaId, SaParams, Selector};
+use crate::ike::event::{AccessEvent, Event, Phase1Event, Phase1Ref, Phase2Event, Phase2Ref, Role};
+use crate::sadb::{AddressPair, Mode, Protocol, SaId, SaParams};
 use crate::wire::registry::ExchangeType;
 
 pub(super) fn render(event: &Event) -> Vec<Line> {
@@ -14,23 +19,33 @@ pub(super) fn render(event: &Event) -> Vec<Line> {
         Event::Queued { remote, .. } => {
             info(format!("IPsec-SA request for {remote} queued due to no phase1 found."))
         }
-        Event::CannotConnect { selector, remote, why } => {
+        Event::CannotConnect { selector, protocol, local, remote, why } => {
             let text = format!("{} cannot be negotiated with {remote}: {why}", explain::traffic(selector));
             match why {
                 Why::NoPolicy => {
                     let known = format!("no configuration found for {remote}.");
                     vec![Line::new(Level::Error, known), Line::new(Level::Error, text)]
                 }
+                Why::Phase1TimedOut | Why::Phase1Failed => {
+                    vec![failures::no_phase1(*protocol, *local, *remote), Line::new(Level::Error, text)]
+                }
                 why => vec![Line::new(level(why), text)],
             }
         }
         Event::Dropped { addresses, why, authenticated } => {
             let level = if *authenticated { Level::Warning } else { Level::Debug };
+            let peer = addresses.remote.ip();
             let text = format!("message from {} dropped: {why}", At(addresses.remote));
-            vec![Line::about(addresses.remote.ip(), level, text)]
+            let known = failures::dropped(peer, why);
+            known.into_iter().chain([text]).map(|text| Line::about(peer, level, text)).collect()
         }
         Event::Kernel { what, error } => {
-            vec![Line::new(Level::Error, format!("pfkey {what} failed: {error}"))]
+            // Policies and halves of pairs are what is asked for outside of exchanges.
+            let message = if what.contains("policy") { "X_SPDADD" } else { "ADD" };
+            vec![
+                Line::new(Level::Error, format!("pfkey {message} failed: {error}")),
+                Line::new(Level::Error, format!("the kernel does not {what}: {error}")),
+            ]
         }
         Event::Notice(notice) => {
             vec![Line::new(
@@ -44,9 +59,11 @@ pub(super) fn render(event: &Event) -> Vec<Line> {
 
 pub(super) fn notice(notice: &Notice) -> Vec<Line> {
     match notice {
-        Notice::Starting => {
-            info(format!("@(#)coati {} (an IKEv1 daemon, in racoon's words)", env!("CARGO_PKG_VERSION")))
-        }
+        Notice::Starting => [
+            info(format!("@(#)coati {} (an IKEv1 daemon, in racoon's words)", env!("CARGO_PKG_VERSION"))),
+            info("@(#)This product linked no OpenSSL: its cryptography is its own".to_owned()),
+        ]
+        .concat(),
         Notice::Reading(file) => info(format!("Reading configuration from \"{file}\"")),
         Notice::Listening { address, fd, natt } => {
             let wildcard = "listening to wildcard address, broadcast IKE packet may kill you";
@@ -68,8 +85,8 @@ pub(super) fn notice(notice: &Notice) -> Vec<Line> {
 }
 
 fn refused_reload(why: &str) -> Vec<Line> {
-    let first = Line::new(Level::Error, "the new configuration is refused, the old one stays in force:");
-    std::iter::once(first).chain(why.lines().map(|line| Line::new(Level::Error, line))).collect()
+    let first = ["configuration read failed", "the old configuration stays in force:"];
+    first.into_iter().chain(why.lines()).map(|line| Line::new(Level::Error, line)).collect()
 }
 
 fn phase1(about: &Phase1Ref, what: &Phase1Event) -> Vec<Line> {
@@ -92,7 +109,7 @@ fn phase1(about: &Phase1Ref, what: &Phase1Event) -> Vec<Line> {
         Phase1Event::VendorId { name: None, bytes } => {
             debug(format!("received unknown Vendor ID {}", hex(bytes)))
         }
-        Phase1Event::Nat { local, remote } => nat(*local, *remote),
+        Phase1Event::Nat { local, remote } => nat(peer, *local, *remote),
         Phase1Event::Chosen(chosen) => {
             debug(format!("phase 1 algorithms: {}, {} s", chosen.text, chosen.seconds))
         }
@@ -101,12 +118,9 @@ fn phase1(about: &Phase1Ref, what: &Phase1Event) -> Vec<Line> {
                 Line::new(Level::Error, "no suitable proposal found."),
                 Line::about(peer, Level::Error, "failed to get valid proposal."),
             ];
+            lines.splice(0..0, mismatch::phase1(found));
             lines.extend(explain::mismatch(found).into_iter().map(|t| Line::about(peer, Level::Error, t)));
-            lines.push(Line::about(
-                peer,
-                Level::Error,
-                "failed to pre-process ph1 packet (side: 1, status 1).",
-            ));
+            lines.push(Line::about(peer, Level::Error, failures::PH1_REFUSED));
             lines
         }
         Phase1Event::PeerRefused { notify, offer, authenticated } => {
@@ -124,19 +138,18 @@ fn phase1(about: &Phase1Ref, what: &Phase1Event) -> Vec<Line> {
         Phase1Event::Retransmitted { transmissions } => {
             debug(format!("resend phase1 packet {cookies} ({transmissions})"))
         }
-        Phase1Event::DuplicateAnswered => {
-            debug(format!("the packet is retransmitted by {}.", At(about.addresses.remote)))
-        }
+        Phase1Event::DuplicateAnswered => retransmitted(&about.addresses),
         Phase1Event::Restarted => {
             info(format!("phase 1 with {peer} begun again with a new cookie: nothing was answered"))
         }
         Phase1Event::Established { certificate, weaknesses, .. } => {
-            let mut lines = info(format!("ISAKMP-SA established {pair} spi:{cookies}"));
+            let mut lines = unchecked(about, certificate.is_some());
+            lines.extend(info(format!("ISAKMP-SA established {pair} spi:{cookies}")));
             let weak = explain::weak_certificate(certificate.as_deref(), weaknesses);
             lines.extend(weak.map(|text| Line::about(peer, Level::Warning, text)));
             lines
         }
-        Phase1Event::Failed(why) => phase1_failed(about, why),
+        Phase1Event::Failed(why) => failures::phase1(about, why),
         Phase1Event::InitialContact { phase1, phase2 } => {
             let dropped =
                 format!("INITIAL-CONTACT dropped {phase1} ISAKMP-SAs and {phase2} pairs of IPsec-SAs");
@@ -145,10 +158,52 @@ fn phase1(about: &Phase1Ref, what: &Phase1Event) -> Vec<Line> {
                 Line::about(peer, Level::Debug, dropped),
             ]
         }
-        Phase1Event::Rekeying | Phase1Event::Expired | Phase1Event::Deleted { .. } => {
-            phase1_ended(about, what)
+        Phase1Event::Rekeying
+        | Phase1Event::PeerDead
+        | Phase1Event::Expired
+        | Phase1Event::Deleted { .. } => phase1_ended(about, what),
+        Phase1Event::Access(step) => access(peer, step),
+    }
+}
+
+/// The lines of a login and of what it leads to.
+fn access(peer: IpAddr, step: &AccessEvent) -> Vec<Line> {
+    let quoted = |user: &str| format!("\"{}\"", explain::printable(user));
+    match step {
+        AccessEvent::LoginRequested => info("Sending Xauth request".to_owned()),
+        AccessEvent::LoginSucceeded { user } => info(format!("login succeeded for user {}", quoted(user))),
+        AccessEvent::LoginFailed { user, why } => {
+            let known = user.as_ref().map(|user| format!("login failed for user {}", quoted(user)));
+            let first = known.map(|text| Line::new(Level::Info, text));
+            let second = format!("login refused: {}", explain::printable(why));
+            first.into_iter().chain([Line::about(peer, Level::Warning, second)]).collect()
+        }
+        AccessEvent::PortUsed(port) => info(format!("Using port {port}")),
+        AccessEvent::PortReleased(port) => info(format!("Released port {port}")),
+        AccessEvent::Accounted { user, port, begins } => {
+            let user = explain::printable(user);
+            info(if *begins {
+                format!("Accounting : '{user}' logging on '{port}' from {peer}.")
+            } else {
+                format!("Accounting : '{user}' unlogging from '{port}'.")
+            })
+        }
+        AccessEvent::Assigned { config, .. } => {
+            debug(format!("mode config sent to {peer}: {}", explain::client_config(config)))
+        }
+        AccessEvent::Ready { .. } => Vec::new(),
+        AccessEvent::LoggedIn => info(format!("login succeeded at {peer}")),
+        AccessEvent::Configured(config) => {
+            info(format!("mode config received from {peer}: {}", explain::client_config(config)))
         }
     }
+}
+
+/// A certificate that was sent and not looked at.
+fn unchecked(about: &Phase1Ref, has_certificate: bool) -> Vec<Line> {
+    let is_unchecked = has_certificate && !about.policy.verify_cert;
+    let line = || Line::new(Level::Warning, "CERT validation disabled by configuration");
+    is_unchecked.then(line).into_iter().collect()
 }
 
 /// The lines of an ISAKMP SA's end.
@@ -160,69 +215,32 @@ fn phase1_ended(about: &Phase1Ref, what: &Phase1Event) -> Vec<Line> {
         Phase1Event::Rekeying => {
             info(format!("renegotiating phase1 to {} due to active phase2", about.addresses.remote.ip()))
         }
-        Phase1Event::Deleted { by_peer: true } => [expired(), deleted()].concat(),
+        Phase1Event::PeerDead => {
+            let peer = about.addresses.remote.ip();
+            let spi = about.cookies;
+            let dead = format!("DPD: remote (ISAKMP-SA spi={spi}) seems to be dead.");
+            [vec![Line::about(peer, Level::Info, dead)], info(format!("purging ISAKMP-SA spi={spi}."))]
+                .concat()
+        }
         Phase1Event::Deleted { by_peer: false } => deleted(),
-        _ => expired(),
+        _ => [expired(), deleted()].concat(),
     }
 }
 
-fn nat(local: bool, remote: bool) -> Vec<Line> {
-    match (local, remote) {
-        (false, false) => info("NAT not detected ".to_owned()),
-        (true, false) => info("NAT detected: ME ".to_owned()),
-        (false, true) => info("NAT detected: PEER".to_owned()),
-        (true, true) => info("NAT detected: ME PEER".to_owned()),
-    }
-}
-
-fn phase1_failed(about: &Phase1Ref, why: &Why) -> Vec<Line> {
-    let peer = about.addresses.remote.ip();
-    let error = |text: &str| Line::about(peer, Level::Error, text);
-    match why {
-        Why::TimedOut { hint, .. } => {
-            let first = format!("phase1 negotiation failed due to time up. {}", about.cookies);
-            let silent = format!(
-                "{why}; is an IKE daemon running on {peer}, and does UDP port {} reach it?",
-                about.addresses.remote.port()
-            );
-            let second = if hint.is_none() { silent } else { why.to_string() };
-            vec![Line::new(Level::Error, first), error(&explain::printable(&second))]
-        }
-        Why::ExchangeNotAllowed { got, .. } => {
-            let mode = mode_name(got.number());
-            vec![
-                error(&format!("exchange {mode} not allowed in any applicable rmconf.")),
-                error(&why.to_string()),
-            ]
-        }
-        Why::NoPreSharedKey | Why::KeysRefused(_) => vec![
-            error(&format!("couldn't find the pskey for {peer}.")),
-            error(&why.to_string()),
-            error("phase1 negotiation failed."),
-        ],
-        Why::Verify(found) => {
-            use crate::crypto::x509::Fault;
-            let words = match found.fault() {
-                Fault::CertificateUnavailable => "no peer's CERT payload found.",
-                Fault::Certificate | Fault::Authority => "the peer's certificate is not verified.",
-                Fault::Identity => "ID mismatched with subjectAltName.",
-                Fault::Signature => "Invalid SIG.",
-            };
-            vec![
-                error(words),
-                error(&explain::printable(&found.to_string())),
-                error("phase1 negotiation failed."),
-            ]
-        }
-        why => {
-            let why_level = level(why);
-            let text = explain::printable(&why.to_string());
-            vec![
-                Line::about(peer, why_level, text),
-                Line::about(peer, why_level, "phase1 negotiation failed."),
-            ]
-        }
-    }
+/// Payload 0 is about our address, the next about the peer's.
+fn nat(peer: IpAddr, local: bool, remote: bool) -> Vec<Line> {
+    let version = Line::about(peer, Level::Info, "Selected NAT-T version: RFC 3947");
+    let verdict = |number: u8, differs: bool| {
+        let verdict = if differs { "doesn't match" } else { "verified" };
+        info(format!("NAT-D payload #{number} {verdict}"))
+    };
+    let result = match (local, remote) {
+        (false, false) => "NAT not detected ",
+        (true, false) => "NAT detected: ME ",
+        (false, true) => "NAT detected: PEER",
+        (true, true) => "NAT detected: ME PEER",
+    };
+    [vec![version], verdict(0, local), verdict(1, remote), info(result.to_owned())].concat()
 }
 
 /// The level of a reason; noise stays below what is logged by default.
@@ -250,17 +268,12 @@ fn phase2(about: &Phase2Ref, what: &Phase2Event) -> Vec<Line> {
             debug(format!("phase 2 algorithms: {}, {} s", chosen.text, chosen.seconds))
         }
         Phase2Event::ProposalRefused(found) => {
-            let mut lines = vec![
-                Line::new(Level::Error, "not matched"),
-                Line::new(Level::Error, "no suitable policy found."),
-                Line::about(peer, Level::Error, "no proposal chosen."),
-            ];
+            let mut lines: Vec<Line> = mismatch::phase2(found).collect();
+            lines.push(Line::new(Level::Error, "not matched"));
+            lines.push(Line::new(Level::Error, "no suitable policy found."));
+            lines.push(Line::about(peer, Level::Error, "no proposal chosen."));
             lines.extend(explain::mismatch(found).into_iter().map(|t| Line::about(peer, Level::Error, t)));
-            lines.push(Line::about(
-                peer,
-                Level::Error,
-                "failed to pre-process ph2 packet (side: 1, status: 1).",
-            ));
+            lines.push(Line::about(peer, Level::Error, failures::PH2_REFUSED));
             lines
         }
         Phase2Event::PeerRefused { notify, offer } => {
@@ -273,37 +286,33 @@ fn phase2(about: &Phase2Ref, what: &Phase2Event) -> Vec<Line> {
             "resend phase2 packet {}:{} ({transmissions})",
             about.phase1.cookies, about.message_id
         )),
-        Phase2Event::DuplicateAnswered => {
-            debug(format!("the packet is retransmitted by {}.", At(addresses.remote)))
-        }
+        Phase2Event::DuplicateAnswered => retransmitted(addresses),
         Phase2Event::ResponderLifetime { seconds } => {
             info(format!("received RESPONDER-LIFETIME: {seconds} seconds"))
         }
         Phase2Event::OwnLifetime { ours, theirs } => {
             vec![Line::new(Level::Notice, format!("use own lifetime: my:{ours} peer:{theirs}"))]
         }
-        Phase2Event::PolicyWanted => {
-            info(format!("no policy found, try to generate the policy : {}", policy_index(&about.selector)))
-        }
+        Phase2Event::PolicyWanted => info(format!(
+            "no policy found, try to generate the policy : {}",
+            failures::policy_index(&about.selector)
+        )),
         Phase2Event::PolicyUpdated => {
-            info(format!("Update the generated policy : {}", policy_index(&about.selector)))
+            info(format!("Update the generated policy : {}", failures::policy_index(&about.selector)))
         }
         Phase2Event::PolicyDeleted => info("deleting a generated policy.".to_owned()),
         Phase2Event::Established(pair) => [&pair.inbound.0, &pair.outbound.0]
             .into_iter()
             .flat_map(|sa| info(established(sa, addresses)))
             .collect(),
-        Phase2Event::Failed(why) => phase2_failed(about, why),
+        Phase2Event::Failed(why) => failures::phase2(about, why),
         Phase2Event::Rekeying(sa) | Phase2Event::Expired(sa) => info(format!(
             "IPsec-SA expired: {} spi={}({:#x})",
             direction(sa, addresses, about.encapsulation.mode, about.encapsulation.udp),
             sa.spi.value(),
             sa.spi.value()
         )),
-        Phase2Event::Vanished(sa) => vec![Line::new(
-            Level::Warning,
-            format!("IPsec-SA spi={} was removed from the kernel by somebody else.", sa.spi.value()),
-        )],
+        Phase2Event::Vanished(sa) => failures::vanished(about, sa),
         Phase2Event::Deleted { pair: (_, outbound), by_peer: true } => info(format!(
             "purged IPsec-SA proto_id={} spi={}.",
             protocol(outbound.protocol),
@@ -314,42 +323,6 @@ fn phase2(about: &Phase2Ref, what: &Phase2Event) -> Vec<Line> {
             .flat_map(|sa| info(format!("purged IPsec-SA spi={}.", sa.spi.value())))
             .collect(),
     }
-}
-
-fn phase2_failed(about: &Phase2Ref, why: &Why) -> Vec<Line> {
-    let AddressPair { local, remote } = about.phase1.addresses;
-    let traffic = explain::traffic(&about.selector);
-    let peer = remote.ip();
-    let first = match why {
-        Why::Phase1TimedOut => {
-            let ends = format!("{peer}->{}", local.ip());
-            let protocol = protocol(about.encapsulation.protocol);
-            format!("phase2 negotiation failed due to time up waiting for phase1. {protocol} {ends} ")
-        }
-        Why::TimedOut { .. } => format!("{peer} give up to get IPsec-SA due to time up to wait."),
-        Why::NoConnection { selector, .. } => format!("no policy found: {}", policy_index(selector)),
-        Why::NoPhase2Policy(_) | Why::NotInGroup(_) => "failed to get sainfo.".to_owned(),
-        _ => "phase2 negotiation failed.".to_owned(),
-    };
-    let level = if why.severity() == Severity::Noise { Level::Debug } else { Level::Error };
-    let second = format!("no IPsec-SA for {traffic}: {}", explain::printable(&why.to_string()));
-    vec![Line::about(peer, level, first), Line::about(peer, level, second)]
-}
-
-/// An inbound policy as racoon names it: `10.2.0.0/24[0] 10.1.0.0/24[0] proto=any dir=in`, the peer's side first.
-fn policy_index(selector: &Selector) -> String {
-    let Selector { local, remote, protocol, local_port, remote_port } = selector;
-    let protocol = match protocol {
-        0 => "any".to_owned(),
-        1 => "icmp".to_owned(),
-        6 => "tcp".to_owned(),
-        17 => "udp".to_owned(),
-        58 => "icmp6".to_owned(),
-        number => number.to_string(),
-    };
-    let theirs = format!("{}/{}[{remote_port}]", remote.address(), remote.prefix_len());
-    let ours = format!("{}/{}[{local_port}]", local.address(), local.prefix_len());
-    format!("{theirs} {ours} proto={protocol} dir=in")
 }
 
 fn established(sa: &SaParams, addresses: &AddressPair) -> String {
@@ -397,14 +370,22 @@ fn between(addresses: &AddressPair, arrow: &str) -> String {
     format!("{}{arrow}{}", At(addresses.local), At(addresses.remote))
 }
 
-fn refused(peer: std::net::IpAddr, first: String, why: Vec<String>) -> Vec<Line> {
+/// Anybody who has seen the packet can send it again: [`Logger`](super::Logger) says it once for each peer.
+fn retransmitted(addresses: &AddressPair) -> Vec<Line> {
+    let text = format!("the packet is retransmitted by {} (1).", At(addresses.remote));
+    vec![Line::new(Level::Notice, text)]
+}
+
+fn refused(peer: IpAddr, first: String, why: Vec<String>) -> Vec<Line> {
     std::iter::once(first).chain(why).map(|text| Line::about(peer, Level::Error, text)).collect()
 }
 
+#[track_caller]
 fn info(text: String) -> Vec<Line> {
     vec![Line::new(Level::Info, text)]
 }
 
+#[track_caller]
 fn debug(text: String) -> Vec<Line> {
     vec![Line::new(Level::Debug, text)]
 }

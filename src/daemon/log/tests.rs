@@ -6,18 +6,19 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
-use super::format::format;
+use super::format::{stamp, words};
 use super::{Dialect, Level, Line, Logger, Notice, render, render_notice};
 use crate::crypto::secret::Secret;
 use crate::crypto::x509::Weakness;
 use crate::ike::error::Why;
-use crate::ike::event::{Event, Phase1Event, Phase1Id, Phase1Ref, Phase2Event, Phase2Ref, Role};
+use crate::ike::event::{AccessEvent, Event, Phase1Event, Phase1Id, Phase1Ref, Phase2Event, Phase2Ref, Role};
 use crate::ike::policy::{
     Grants, Hooks, Identity, MyIdentity, NatTraversal, Padding, Phase1Exchange, Phase1Policy, RemoteAccess,
     SourceRef, Upkeep,
 };
 use crate::ike::proposal::phase2::Encapsulation;
 use crate::ike::proposal::{Difference, Mismatch, Offer};
+use crate::ike::remote_access::ClientConfig;
 use crate::sadb::{
     AddressPair, Inbound, KernelNotice, Level as SadbLevel, Lifetime, Mode, Outbound, Prefix, Protocol, SaId,
     SaKeys, SaPair, SaParams, SecurityRule, Selector, Spi,
@@ -119,7 +120,7 @@ fn written(dialect: Dialect, event: &Event, level: Level) -> Vec<String> {
     render(dialect, event)
         .iter()
         .filter(|line| line.level <= level)
-        .map(|line| format(dialect, &TimeZone::UTC, since_epoch, "Exch", line))
+        .map(|line| stamp(dialect, &TimeZone::UTC, since_epoch) + &words(dialect, "Exch", line, false))
         .collect()
 }
 
@@ -176,6 +177,55 @@ fn racoon_says_what_racoon_says() {
     assert_eq!(lines.join("\n"), expected);
 }
 
+/// What is said of a road warrior, from its login to its end. A user's name is what a stranger has typed.
+#[test]
+fn logins_and_what_they_lead_to() {
+    let user: Arc<str> = "ann".into();
+    let given = Box::new(ClientConfig {
+        address: Some([10, 9, 0, 1].into()),
+        netmask: Some([255, 255, 255, 0].into()),
+        dns: vec![[8, 8, 8, 8].into(), [8, 8, 4, 4].into()],
+        banner: Some("\x1b[2Jhello".to_owned()),
+        ..ClientConfig::default()
+    });
+    let steps = [
+        AccessEvent::LoginRequested,
+        AccessEvent::PortUsed(3),
+        AccessEvent::Accounted { user: Arc::clone(&user), port: 3, begins: true },
+        AccessEvent::LoginSucceeded { user: Arc::clone(&user) },
+        AccessEvent::LoginFailed { user: Some("a\x1b\"n".into()), why: "the password is wrong".to_owned() },
+        AccessEvent::LoginFailed { user: None, why: "the client gave no user name".to_owned() },
+        AccessEvent::Assigned { user: Some(Arc::clone(&user)), config: given.clone() },
+        AccessEvent::LoggedIn,
+        AccessEvent::Configured(given),
+        AccessEvent::Accounted { user, port: 3, begins: false },
+        AccessEvent::PortReleased(3),
+    ];
+    let said = |dialect| -> String {
+        let event =
+            |step: &AccessEvent| Event::Phase1(phase1(Role::Responder), Phase1Event::Access(step.clone()));
+        let lines = steps.iter().flat_map(|step| written(dialect, &event(step), Level::Info));
+        lines.map(|line| line + "\n").collect()
+    };
+    let expected = "\
+2026-11-23 08:35:09: INFO: Sending Xauth request
+2026-11-23 08:35:09: INFO: Using port 3
+2026-11-23 08:35:09: INFO: Accounting : 'ann' logging on '3' from 10.99.0.2.
+2026-11-23 08:35:09: INFO: login succeeded for user \"ann\"
+2026-11-23 08:35:09: INFO: login failed for user \"a\\u{1b}\"n\"
+2026-11-23 08:35:09: [10.99.0.2] WARNING: login refused: the password is wrong
+2026-11-23 08:35:09: [10.99.0.2] WARNING: login refused: the client gave no user name
+2026-11-23 08:35:09: INFO: login succeeded at 10.99.0.2
+2026-11-23 08:35:09: INFO: mode config received from 10.99.0.2: address 10.9.0.1 mask 255.255.255.0, dns 8.8.8.8 8.8.4.4
+2026-11-23 08:35:09: INFO: Accounting : 'ann' unlogging from '3'.
+2026-11-23 08:35:09: INFO: Released port 3
+";
+    assert_eq!(said(Dialect::Racoon), expected);
+    let isakmpd = said(Dialect::Isakmpd);
+    assert!(isakmpd.contains("isakmpd: user ann logged in from 10.99.0.2"), "{isakmpd}");
+    assert!(!isakmpd.contains('\x1b'), "{isakmpd}");
+}
+
 #[test]
 fn racoon_says_what_it_grants() {
     let p2 = |what| Event::Phase2(phase2(Role::Responder), what);
@@ -200,9 +250,12 @@ fn racoon_says_what_it_grants() {
 2026-11-23 08:35:09: INFO: Update the generated policy : 192.168.2.0/24[0] 192.168.1.0/24[80] proto=tcp dir=in
 2026-11-23 08:35:09: NOTIFY: use own lifetime: my:3600 peer:28800
 2026-11-23 08:35:09: INFO: deleting a generated policy.
-2026-11-23 08:35:09: [10.99.0.2] ERROR: no policy found: 192.168.2.0/24[0] 192.168.1.0/24[0] proto=any dir=in
+2026-11-23 08:35:09: ERROR: no policy found: 192.168.2.0/24[0] 192.168.1.0/24[0] proto=any dir=in
+2026-11-23 08:35:09: [10.99.0.2] ERROR: failed to get proposal for responder.
+2026-11-23 08:35:09: [10.99.0.2] ERROR: failed to pre-process ph2 packet (side: 1, status: 1).
 2026-11-23 08:35:09: [10.99.0.2] ERROR: no IPsec-SA for 192.168.1.0/24 to 192.168.2.0/24: the peer asks for 192.168.1.0/24[any] 192.168.2.0/24[any] any (ours, then its own), and no connection with it is configured
-2026-11-23 08:35:09: [10.99.0.2] ERROR: failed to get sainfo.
+2026-11-23 08:35:09: ERROR: failed to get sainfo.
+2026-11-23 08:35:09: [10.99.0.2] ERROR: failed to pre-process ph2 packet (side: 1, status: 1).
 2026-11-23 08:35:09: [10.99.0.2] ERROR: no IPsec-SA for 192.168.1.0/24 to 192.168.2.0/24: no phase 2 configuration is for 192.168.1.0/24[any] 192.168.2.0/24[any] any";
     assert_eq!(lines.join("\n"), expected);
 }
@@ -302,6 +355,47 @@ fn strangers_cannot_fill_the_log() {
 }
 
 #[test]
+fn an_exchange_that_is_not_allowed_is_told_as_both_dialects_do() {
+    let why = Why::ExchangeNotAllowed {
+        got: Phase1Exchange::Aggressive,
+        expected: Phase1Exchange::Main,
+        at: SourceRef::new("racoon.conf", 12, 1, "remote 10.99.0.2"),
+    };
+    let event = |n| {
+        let about = Phase1Ref { id: Phase1Id(n), ..phase1(Role::Responder) };
+        Event::Phase1(about, Phase1Event::Failed(why.clone()))
+    };
+    let reason =
+        "the peer begins aggressive mode, the configuration allows it main mode only (racoon.conf:12:1)";
+    let racoon = written(Dialect::Racoon, &event(0), Level::Error);
+    assert!(
+        racoon[0].ends_with("ERROR: exchange Aggressive not allowed in any applicable rmconf."),
+        "{racoon:?}"
+    );
+    assert!(racoon.len() == 2 && racoon[1].ends_with(reason), "{racoon:?}");
+    let isakmpd = written(Dialect::Isakmpd, &event(0), Level::Error);
+    assert!(
+        isakmpd[0].ends_with("exchange_setup_p1: expected exchange type ID_PROT got AGGRESSIVE"),
+        "{isakmpd:?}"
+    );
+    assert!(isakmpd.len() == 2 && isakmpd[1].ends_with(reason), "{isakmpd:?}");
+    let lines = Arc::new(std::sync::Mutex::new(0_usize));
+    let count = Arc::clone(&lines);
+    let sink = move |_: &str| *count.lock().expect("nobody panicked") += 1;
+    let logger = Logger::new(Dialect::Racoon, Level::Info, Arc::new(sink));
+    (0..1000).for_each(|n| logger.event(Instant::ZERO, &event(n)));
+    assert!(*lines.lock().expect("nobody panicked") < 100, "strangers can provoke it");
+}
+
+#[test]
+fn the_exchange_is_named_when_it_begins() {
+    let started = Phase1Event::Started { exchange: Phase1Exchange::Aggressive.number() };
+    let about = Phase1Ref { exchange: Phase1Exchange::Aggressive, ..phase1(Role::Initiator) };
+    let lines = written(Dialect::Racoon, &Event::Phase1(about, started), Level::Info);
+    assert!(lines[1].ends_with("INFO: begin Aggressive mode."), "{lines:?}");
+}
+
+#[test]
 fn the_end_is_said_in_both_dialects() {
     let text = |dialect, notice: &Notice| {
         render_notice(dialect, notice).into_iter().map(|Line { text, .. }| text).collect::<Vec<_>>()
@@ -315,6 +409,8 @@ fn the_end_is_said_in_both_dialects() {
 fn only_a_peer_without_a_configuration_is_said_to_have_none() {
     let cannot = |why| Event::CannotConnect {
         selector: phase2(Role::Initiator).selector,
+        protocol: Protocol::Esp,
+        local: [10, 99, 0, 1].into(),
         remote: [10, 99, 0, 2].into(),
         why,
     };
@@ -355,8 +451,165 @@ fn an_sa_that_somebody_else_removed_is_told() {
     let sa = SaId { protocol: Protocol::Esp, dst: [10, 99, 0, 1].into(), spi };
     let event = Event::Phase2(phase2(Role::Initiator), Phase2Event::Vanished(sa));
     for dialect in [Dialect::Racoon, Dialect::Isakmpd] {
-        let [line] = &render(dialect, &event)[..] else { panic!("one line") };
+        let lines = render(dialect, &event);
+        let line = lines.last().expect("a line");
         assert_eq!(line.level, Level::Warning);
         assert!(line.text.contains("removed from the kernel by somebody else"), "{line:?}");
     }
+    let received = "pfkey DELETE received: ESP/Tunnel 10.99.0.2[500]->10.99.0.1[500] spi=4096(0x1000)";
+    assert_eq!(render(Dialect::Racoon, &event)[0].text, received);
+}
+
+/// racoon's lines up to a level, with level and peer, without times.
+fn racoon_lines(events: &[Event], last: Level) -> String {
+    let strip = |line: String| line["2026-11-23 08:35:09: ".len()..].to_owned();
+    let lines = events.iter().flat_map(|e| written(Dialect::Racoon, e, last)).map(strip);
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn a_dead_peer_is_buried_in_racoons_order() {
+    let p1 = |what| Event::Phase1(phase1(Role::Initiator), what);
+    let pair = (pair().inbound.0.id(), pair().outbound.0.id());
+    let events = [
+        p1(Phase1Event::PeerDead),
+        Event::Phase2(phase2(Role::Initiator), Phase2Event::Deleted { pair, by_peer: false }),
+        p1(Phase1Event::Failed(Why::PeerDead)),
+    ];
+    assert_eq!(
+        racoon_lines(&events, Level::Info),
+        "[10.99.0.2] INFO: DPD: remote (ISAKMP-SA spi=e3bc6cfda0377b50:e5235238cb566bb5) seems to be dead.\n\
+         INFO: purging ISAKMP-SA spi=e3bc6cfda0377b50:e5235238cb566bb5.\n\
+         INFO: purged IPsec-SA spi=26624850.\n\
+         INFO: purged IPsec-SA spi=2155301202.\n\
+         INFO: purged ISAKMP-SA spi=e3bc6cfda0377b50:e5235238cb566bb5.\n\
+         INFO: ISAKMP-SA deleted 10.99.0.1[500]-10.99.0.2[500] spi:e3bc6cfda0377b50:e5235238cb566bb5"
+    );
+}
+
+#[test]
+fn nat_detection_is_told_as_racoon_does() {
+    let nat = |local, remote| Event::Phase1(phase1(Role::Initiator), Phase1Event::Nat { local, remote });
+    assert_eq!(
+        racoon_lines(&[nat(true, false), nat(false, true)], Level::Info),
+        "[10.99.0.2] INFO: Selected NAT-T version: RFC 3947\n\
+         INFO: NAT-D payload #0 doesn't match\n\
+         INFO: NAT-D payload #1 verified\n\
+         INFO: NAT detected: ME \n\
+         [10.99.0.2] INFO: Selected NAT-T version: RFC 3947\n\
+         INFO: NAT-D payload #0 verified\n\
+         INFO: NAT-D payload #1 doesn't match\n\
+         INFO: NAT detected: PEER"
+    );
+    assert!(racoon_lines(&[nat(false, false)], Level::Info).ends_with("INFO: NAT not detected "));
+}
+
+/// What a line hides is in the last one.
+#[test]
+fn failures_begin_with_racoons_lines() {
+    let p1 = |why| Event::Phase1(phase1(Role::Responder), Phase1Event::Failed(why));
+    let p2 = |role, why| Event::Phase2(phase2(role), Phase2Event::Failed(why));
+    let selector = phase2(Role::Responder).selector;
+    let first = |event: Event, count: usize| {
+        let text = racoon_lines(&[event], Level::Error);
+        assert!(text.lines().count() > count, "a reason follows: {text}");
+        text.lines().take(count).collect::<Vec<_>>().join("\n")
+    };
+    let timed_out = || Why::TimedOut { transmissions: 6, hint: None };
+    assert_eq!(
+        first(p1(timed_out()), 1),
+        "ERROR: phase1 negotiation failed due to time up. e3bc6cfda0377b50:e5235238cb566bb5"
+    );
+    assert_eq!(
+        first(p1(Why::NoPreSharedKey), 1),
+        "[10.99.0.2] ERROR: couldn't find the pskey for 10.99.0.2."
+    );
+    assert_eq!(
+        first(p1(Why::BadIdentity(crate::wire::registry::IdType::FQDN)), 1),
+        "[10.99.0.2] ERROR: Expecting IP address type in main mode, but FQDN."
+    );
+    assert_eq!(
+        first(p2(Role::Responder, Why::NoPhase2Policy(selector)), 2),
+        "ERROR: failed to get sainfo.\n[10.99.0.2] ERROR: failed to pre-process ph2 packet (side: 1, status: 1)."
+    );
+    assert_eq!(
+        first(p2(Role::Responder, Why::NoConnection { selector, nearest: None }), 3),
+        "ERROR: no policy found: 192.168.2.0/24[0] 192.168.1.0/24[0] proto=any dir=in\n\
+         [10.99.0.2] ERROR: failed to get proposal for responder.\n\
+         [10.99.0.2] ERROR: failed to pre-process ph2 packet (side: 1, status: 1)."
+    );
+    assert_eq!(
+        first(p2(Role::Initiator, Why::Phase1TimedOut), 1),
+        "[10.99.0.2] ERROR: phase2 negotiation failed due to time up waiting for phase1. ESP 10.99.0.2->10.99.0.1 "
+    );
+    assert_eq!(
+        first(p2(Role::Initiator, timed_out()), 2),
+        "ERROR: phase2 negotiation failed due to time up. e3bc6cfda0377b50:e5235238cb566bb5:00000007\n\
+         [10.99.0.2] ERROR: 10.99.0.2 give up to get IPsec-SA due to time up to wait."
+    );
+    assert_eq!(
+        first(p2(Role::Initiator, Why::IdentitiesChanged), 1),
+        "[10.99.0.2] ERROR: mismatched IDci was returned."
+    );
+}
+
+#[test]
+fn a_mismatch_is_told_attribute_by_attribute() {
+    let difference = |attribute, offered: &str, allowed: &str| Difference {
+        transform: 0,
+        attribute,
+        offered: offered.to_owned(),
+        allowed: allowed.to_owned(),
+        at: SourceRef::new("racoon.conf", 23, 3, "here"),
+    };
+    let refused = |differences| Box::new(Mismatch { differences, ..*mismatch() });
+    let first = refused(vec![
+        difference("ENCRYPTION_ALGORITHM", "3DES-CBC", "aes"),
+        difference("HASH_ALGORITHM", "MD5", "sha1"),
+        difference("AUTHENTICATION_METHOD", "RSA signatures", "psk"),
+        difference("GROUP_DESCRIPTION", "modp1536", "modp1024"),
+    ]);
+    let event = Event::Phase1(phase1(Role::Responder), Phase1Event::ProposalRefused(first));
+    let text = racoon_lines(&[event], Level::Debug);
+    let at = "DB(prop#1:trns#1):Peer(prop#1:trns#1)";
+    let expected = format!(
+        "DEBUG: rejected enctype: {at} = AES-CBC:3DES-CBC\nDEBUG: rejected hashtype: {at} = SHA:MD5\n\
+         DEBUG: rejected authmethod: {at} = pre-shared key:RSA signatures\n\
+         DEBUG: rejected dh_group: {at} = 1024-bit MODP group:1536-bit MODP group\n\
+         ERROR: no suitable proposal found.\n[10.99.0.2] ERROR: failed to get valid proposal.\n"
+    );
+    assert!(text.starts_with(&expected), "{text}");
+    let second = refused(vec![
+        difference("TRANSFORM_ID", "ESP_3DES", "ESP_AES-CBC"),
+        difference("AUTHENTICATION_ALGORITHM", "HMAC-MD5", "HMAC-SHA2-256"),
+        difference("GROUP_DESCRIPTION", "none", "modp2048"),
+        difference("SA_LIFE_DURATION", "7200 s", "3600 s"),
+    ]);
+    let event = Event::Phase2(phase2(Role::Responder), Phase2Event::ProposalRefused(second));
+    let text = racoon_lines(&[event], Level::Info);
+    let expected = "WARNING: trns_id mismatched: my:AES peer:3DES\n\
+                    WARNING: authtype mismatched: my:hmac-sha256 peer:hmac-md5\n\
+                    ERROR: pfs group mismatched: my:14 peer:0\n\
+                    ERROR: long lifetime proposed: my:3600 peer:7200\n\
+                    ERROR: not matched\nERROR: no suitable policy found.\n[10.99.0.2] ERROR: no proposal chosen.\n";
+    assert!(text.starts_with(expected), "{text}");
+    assert!(
+        text.ends_with("[10.99.0.2] ERROR: failed to pre-process ph2 packet (side: 1, status: 1)."),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_packet_that_is_sent_again_is_told_once() {
+    let lines = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let taken = Arc::clone(&lines);
+    let words = |line: &str| line["2026-11-23 08:35:09: ".len()..].to_owned();
+    let sink = move |line: &str| taken.lock().expect("nobody panicked").push(words(line));
+    let logger = Logger::new(Dialect::Racoon, Level::Info, Arc::new(sink));
+    let again = Event::Phase1(phase1(Role::Responder), Phase1Event::DuplicateAnswered);
+    for _ in 0..90 {
+        logger.event(Instant::ZERO, &again);
+    }
+    let told = lines.lock().expect("nobody panicked");
+    assert_eq!(*told, ["NOTIFY: the packet is retransmitted by 10.99.0.2[500] (1)."]);
 }

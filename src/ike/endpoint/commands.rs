@@ -32,6 +32,7 @@ impl Endpoint {
             Command::ConnectTraffic(protocol, selector) => self.connect_traffic(now, protocol, selector),
             Command::DeleteTraffic(protocol, selector) => self.delete_traffic(now, protocol, selector),
             Command::DeleteBetween { local, remote } => self.delete_between(now, local, remote),
+            Command::Logout(user) => self.logout(now, user),
             Command::FlushPhase1 => {
                 self.flush_phase1(now);
                 Ok(())

@@ -11,7 +11,7 @@ use crate::ike::error::Why;
 use crate::ike::event::{Event, Phase1Id, Role};
 use crate::ike::exchange::Exchange;
 use crate::ike::phase2::{Caller, Common, Pair, PairId, PairStage, Quick, QuickId};
-use crate::ike::policy::{Asked, Connection, Identity, Policy, Start};
+use crate::ike::policy::{Asked, Connection, Policy, Start};
 use crate::ike::proposal::phase2::Encapsulation;
 use crate::ike::timer::Timer;
 use crate::sadb::{AcquireId, Endpoints, Level, Mode, Protocol, Request, SecurityRule, Selector};
@@ -36,7 +36,7 @@ pub(super) struct Wish {
     /// The request id of the kernel's policy, 0 for none.
     pub(super) reqid: u32,
     /// The only peer that it is for, where others may have its address too.
-    pub(super) peer_id: Option<Identity>,
+    pub(super) caller: Option<Caller>,
     pub(super) acquire: Option<AcquireId>,
     pub(super) replaces: Option<PairId>,
 }
@@ -59,7 +59,7 @@ impl Wish {
             protocol: connection.protocol,
             mode: connection.mode,
             reqid: connection.reqid,
-            peer_id: None,
+            caller: None,
             acquire: None,
             replaces: None,
         })
@@ -103,7 +103,7 @@ impl Endpoint {
             protocol: first.map_or(Protocol::Esp, |rule| rule.protocol),
             mode: first.map_or(Mode::Tunnel, |rule| rule.mode),
             reqid,
-            peer_id: self.grantee(&selector).map(|caller| caller.peer_id.clone()),
+            caller: self.grantee(&selector).cloned(),
             acquire: Some(id),
             replaces: None,
         };
@@ -150,20 +150,22 @@ impl Endpoint {
         let Some(policy) = policies.first().map(Arc::clone) else {
             return self.cannot(now, &wish, Why::NoPolicy);
         };
-        let usable = match &wish.peer_id {
-            Some(peer_id) => self.phase1_of(remote, peer_id),
+        let usable = match &wish.caller {
+            Some(of) => self.phase1_of(remote, &of.peer_id, of.session.as_ref()),
             None => self.phase1_to(remote, &policies),
         };
         if let Some(phase1) = usable {
             return self.start_quick(now, phase1, wish);
         }
-        if !self.is_calling(remote)
-            && let Err(why) = self.begin_phase1(now, &policy, wish.endpoints.local, remote)
-        {
+        let is_calling = self.is_calling(remote);
+        if !is_calling && let Err(why) = self.may_begin_phase1(now, &policy, remote) {
             return self.cannot(now, &wish, why);
         }
         if let Some(connection) = &wish.connection {
             self.core.out.event(Event::Queued { connection: Arc::clone(connection), remote });
+        }
+        if !is_calling && let Err(why) = self.begin_phase1(now, &policy, wish.endpoints.local, remote) {
+            return self.cannot(now, &wish, why);
         }
         let id = self.core.out.number();
         let deadline = now.mono + self.core.policy.timers.phase1_wait;
@@ -205,7 +207,8 @@ impl Endpoint {
             if why != Why::TooSoon && why != Why::Phase1Failed {
                 self.fail(now, name, remote, why.to_string());
             }
-            self.core.out.event(Event::CannotConnect { selector, remote, why });
+            let (protocol, local) = (wish.protocol, wish.endpoints.local);
+            self.core.out.event(Event::CannotConnect { selector, protocol, local, remote, why });
         }
         self.check_later(now);
     }
@@ -224,8 +227,8 @@ impl Endpoint {
         };
         let Some((common, sa)) = phase1.established_mut() else { return };
         let caller = Caller::of(common, sa);
-        if let Some(expected) = wish.peer_id.as_ref().filter(|expected| !expected.is_same(&caller.peer_id)) {
-            let (got, expected) = (caller.peer_id.to_string(), expected.to_string());
+        if let Some(expected) = wish.caller.as_ref().filter(|expected| !expected.is_same(&caller, true)) {
+            let (got, expected) = (caller.to_string(), expected.to_string());
             return self.cannot(now, &wish, Why::IdentityRefused { got, expected });
         }
         let asked = Asked {

@@ -37,6 +37,11 @@ impl Before {
     }
 }
 
+/// Whether messages of an exchange are protected by an ISAKMP SA.
+fn is_under_sa(exchange: ExchangeType) -> bool {
+    [ExchangeType::QUICK_MODE, ExchangeType::INFORMATIONAL, ExchangeType::TRANSACTION].contains(&exchange)
+}
+
 impl Endpoint {
     /// A datagram arrived.
     pub fn handle_datagram(&mut self, now: Now, meta: DatagramMeta, bytes: &[u8]) {
@@ -80,8 +85,7 @@ impl Endpoint {
     fn unknown(&mut self, now: Now, meta: DatagramMeta, header: Header, bytes: &[u8]) -> Result<(), Reject> {
         match Phase1Exchange::of(header.exchange) {
             None => {
-                let served =
-                    [ExchangeType::QUICK_MODE, ExchangeType::INFORMATIONAL].contains(&header.exchange);
+                let served = is_under_sa(header.exchange);
                 Err(if served { Why::UnknownCookies } else { Why::UnexpectedExchange(header.exchange) }
                     .into())
             }
@@ -112,26 +116,24 @@ impl Endpoint {
             {
                 self.phase1_message(now, id, received)
             }
-            ExchangeType::QUICK_MODE | ExchangeType::INFORMATIONAL if !header.flags.is_encrypted() => {
+            exchange if is_under_sa(exchange) && !header.flags.is_encrypted() => {
                 if header.exchange == ExchangeType::INFORMATIONAL {
                     return self.unauthenticated_information(meta, bytes);
                 }
                 Err(Why::Encryption { expected: true }.into())
             }
-            ExchangeType::QUICK_MODE | ExchangeType::INFORMATIONAL
-                if header.message_id == MessageId::PHASE1 =>
-            {
+            exchange if is_under_sa(exchange) && header.message_id == MessageId::PHASE1 => {
                 Err(Why::MessageIdReused.into())
             }
-            ExchangeType::QUICK_MODE | ExchangeType::INFORMATIONAL => {
+            exchange if is_under_sa(exchange) => {
                 let Some(phase1) = self.phase1.get(&id) else { return Err(Why::UnknownCookies.into()) };
                 if phase1.established().is_none() {
                     return self.too_early(id, received);
                 }
-                if header.exchange == ExchangeType::QUICK_MODE {
-                    self.quick_mode(now, id, received)
-                } else {
-                    self.information(now, id, received)
+                match exchange {
+                    ExchangeType::QUICK_MODE => self.quick_mode(now, id, received),
+                    ExchangeType::TRANSACTION => self.transaction(now, id, received),
+                    _ => self.information(now, id, received),
                 }
             }
             other => Err(Why::UnexpectedExchange(other).into()),
@@ -140,15 +142,18 @@ impl Endpoint {
 
     /// A message under an ISAKMP SA that is not established: held for the moment that a job takes, if it will be.
     fn too_early(&mut self, id: Phase1Id, received: Received<'_>) -> Result<(), Reject> {
-        let Some(phase1) = self.phase1.remove(&id) else { return Err(Why::UnknownCookies.into()) };
+        let Some(mut phase1) = self.phase1.remove(&id) else { return Err(Why::UnknownCookies.into()) };
         let state = phase1.state.name();
         if phase1.is_about_to_be_established() {
             self.phase1.insert(id, phase1.hold(received));
             return Ok(());
         }
         let notify = phase1.early_notify(received);
+        if let Err(why) = &notify {
+            phase1.common.tell_refusal(why, &mut self.core.out);
+        }
         self.phase1.insert(id, phase1);
-        match notify {
+        match notify? {
             Some(notify) => {
                 self.note_refusal(id, notify, true);
                 Ok(())
@@ -211,8 +216,6 @@ impl Endpoint {
         let held = phase1.take_held();
         self.phase1.insert(id, phase1);
         if established {
-            self.unproved.remove(&id);
-            self.aggressive.remove(&id);
             self.phase1_established(now, id);
         }
         for (meta, bytes) in held {

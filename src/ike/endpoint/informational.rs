@@ -6,10 +6,11 @@ use crate::ike::error::{Reject, Why};
 use crate::ike::event::{Event, Phase1Event, Phase1Id, Phase2Event, Role};
 use crate::ike::exchange::Received;
 use crate::ike::informational::{self, Information};
-use crate::ike::phase1::notification;
+use crate::ike::phase1::{Phase1, notification};
 use crate::ike::phase2::{Quick, State};
 use crate::ike::policy::Phase1Exchange;
 use crate::ike::proposal::{phase1 as proposal1, phase2 as proposal2};
+use crate::ike::remote_access::Session;
 use crate::sadb::{Protocol, SaId, Spi};
 use crate::time::Now;
 use crate::wire::header::CookiePair;
@@ -119,7 +120,7 @@ impl Endpoint {
     /// A notify of the authenticated peer.
     fn notified(&mut self, now: Now, id: Phase1Id, notify: &Notification) {
         match notify.message_type {
-            NotifyMessageType::INITIAL_CONTACT => return self.initial_contact(now, id),
+            NotifyMessageType::INITIAL_CONTACT => return self.peer_is_new(now, id),
             NotifyMessageType::R_U_THERE => return self.answer_dpd(now, id, notify),
             // Hearing of the peer is all that an answer is for.
             NotifyMessageType::R_U_THERE_ACK => return,
@@ -155,6 +156,14 @@ impl Endpoint {
                 let event = Phase1Event::Notify { notify, protocol, authenticated: true };
                 self.core.out.event(Event::Phase1(phase1.common.reference(), event));
             }
+        }
+    }
+
+    /// INITIAL-CONTACT: counts at once, or when the peer has logged in.
+    fn peer_is_new(&mut self, now: Now, id: Phase1Id) {
+        match self.phase1.get_mut(&id).and_then(Phase1::established_mut) {
+            Some((_, sa)) if !sa.access.is_open() => sa.initial_contact = true,
+            _ => self.initial_contact(now, id),
         }
     }
 
@@ -201,11 +210,16 @@ impl Endpoint {
         let Some(sender) = self.phase1.get(&id).and_then(|p| p.established()) else {
             return Err(Why::ForeignSpi);
         };
-        let sender = sender.peer_id.clone();
+        // Who has not logged in may go, and no more: it may say of itself what it likes.
+        let is_known = sender.access.is_open();
+        let (sender, session) = (sender.peer_id.clone(), sender.session.clone());
         for pair in cookies {
             let named = self.by_cookies.get(pair).copied().ok_or(Why::ForeignSpi)?;
             let Some(phase1) = self.phase1.get(&named) else { return Err(Why::ForeignSpi) };
-            if !phase1.established().is_some_and(|sa| sa.peer_id.is_same(&sender)) {
+            let is_its = phase1.is_open()
+                && is_known
+                && phase1.established().is_some_and(|sa| sa.is_of(&sender, session.as_ref()));
+            if named != id && !is_its {
                 return Err(Why::ForeignSpi);
             }
             self.remove_phase1(now, named, &Why::Requested, Phase1Event::Deleted { by_peer: true });
@@ -224,6 +238,7 @@ impl Endpoint {
         let Some(phase1) = self.phase1.get(&id) else { return Err(Why::ForeignSpi) };
         let Some(sa) = phase1.established() else { return Err(Why::ForeignSpi) };
         let (remote, sender) = (phase1.common.addresses.remote.ip(), sa.peer_id.clone());
+        let session = sa.session.clone();
         let mut result = Ok(());
         for spi in spis {
             let named = self.by_sa.get(&SaId { protocol, dst: remote, spi: *spi });
@@ -234,7 +249,8 @@ impl Endpoint {
             let pair = named
                 .and_then(|id| self.pairs.get(id))
                 .or_else(|| self.pairs.values().find(is_its))
-                .filter(|p| p.outbound.spi == *spi && p.peer_id.is_same(&sender));
+                .filter(|p| p.outbound.spi == *spi && p.peer_id.is_same(&sender))
+                .filter(|p| Session::is_same_user(p.session.as_ref(), session.as_ref()));
             match pair.map(|p| p.id) {
                 Some(pair) => self.peer_deleted(now, pair),
                 None => {

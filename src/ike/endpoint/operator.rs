@@ -28,7 +28,12 @@ impl Endpoint {
     /// There is none.
     pub fn peer(&self, remote: IpAddr, name: Option<&str>) -> Result<&Arc<Phase1Policy>, Refused> {
         let Some(name) = name else {
-            return self.core.policy.phase1_for(remote).ok_or(Refused::NoPeer(remote));
+            return self
+                .core
+                .policy
+                .candidates(remote)
+                .min_by_key(|p| p.passive)
+                .ok_or(Refused::NoPeer(remote));
         };
         let is_at = |p: &Phase1Policy| p.remote.is_none_or(|address| address == remote);
         let found = self.core.policy.phase1.iter().find(|p| p.name == name && is_at(p));

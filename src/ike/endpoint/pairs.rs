@@ -10,6 +10,7 @@ use crate::ike::event::{Phase2Event, Role};
 use crate::ike::informational;
 use crate::ike::phase2::{Pair, PairId, PairStage, State as QuickState};
 use crate::ike::policy::Start;
+use crate::ike::remote_access::Session;
 use crate::ike::timer::Timer;
 use crate::sadb::{Request, SaId};
 use crate::time::Now;
@@ -57,6 +58,7 @@ impl Endpoint {
             .values()
             .filter(move |p| p.id != id && p.selector == selector && p.hosts.remote == remote)
             .filter(move |p| p.peer_id.is_same(&pair.peer_id))
+            .filter(move |p| Session::is_same_user(p.session.as_ref(), pair.session.as_ref()))
     }
 
     /// Begins to send with a new pair, and has the old one go.
@@ -181,7 +183,7 @@ impl Endpoint {
             protocol: pair.algorithms.encapsulation.protocol,
             mode: pair.algorithms.encapsulation.mode,
             reqid: pair.reqid,
-            peer_id: self.grantee(&pair.selector).map(|caller| caller.peer_id.clone()),
+            caller: self.grantee(&pair.selector).cloned(),
             acquire: None,
             replaces: Some(id),
         };
@@ -275,6 +277,7 @@ impl Endpoint {
         for sa in [pair.inbound, pair.outbound] {
             self.by_sa.remove(&sa);
         }
+        self.release_ports();
         self.release_granted(&pair.selector);
         Some(pair)
     }
@@ -284,7 +287,7 @@ impl Endpoint {
         let Some(pair) = self.pairs.get(&id) else { return };
         let (remote, inbound) = (pair.hosts.remote, pair.inbound);
         // Who shares an address with others is told itself, if it can be.
-        let of_peer = self.phase1_of(remote, &pair.peer_id);
+        let of_peer = self.phase1_of(remote, &pair.peer_id, pair.session.as_ref());
         if let Some(phase1) = of_peer.or_else(|| self.usable_phase1(remote, &pair.phase1.policy.name)) {
             self.inform(now, phase1, &informational::delete_phase2(inbound));
         }

@@ -141,6 +141,10 @@ impl Endpoint {
         let Some(phase1) = self.phase1.get_mut(&id) else { return Err(Why::UnknownCookies.into()) };
         let Some((common, sa)) = phase1.established_mut() else { return Err(Why::UnknownCookies.into()) };
         let opened = PeerRequest::open(sa, received)?;
+        if let Some(why) = sa.access.bars_quick_mode() {
+            // Nothing is negotiated with a peer whose login is still to come.
+            return Err(self.refused_under(id, why));
+        }
         // HASH(1) is right: from here on it is the peer who speaks, and a refusal is told to it.
         let message_id = received.header.message_id;
         if !sa.use_id(message_id) {

@@ -11,8 +11,10 @@ use crate::ike::error::Why;
 use crate::ike::event::{Event, Phase1Event, Phase1Id, Role};
 use crate::ike::exchange::Exchange;
 use crate::ike::informational::delete_phase1;
-use crate::ike::phase1::{Common, Features, Phase1};
+use crate::ike::phase1::{Common, Established, Features, Phase1};
+use crate::ike::phase2::Pair;
 use crate::ike::policy::{Identity, Phase1Policy};
+use crate::ike::remote_access::Session;
 use crate::ike::timer::Timer;
 use crate::sadb::AddressPair;
 use crate::time::Now;
@@ -30,13 +32,7 @@ impl Endpoint {
         local: IpAddr,
         remote: IpAddr,
     ) -> Result<Phase1Id, Why> {
-        if policy.passive {
-            return Err(Why::Passive);
-        }
-        if self.last_begun.get(&remote).is_some_and(|last| now.mono.saturating_since(*last) < PHASE1_SPACING)
-        {
-            return Err(Why::TooSoon);
-        }
+        self.may_begin_phase1(now, policy, remote)?;
         let id = Phase1Id(self.core.out.number());
         let common = Common {
             id,
@@ -68,6 +64,23 @@ impl Endpoint {
         Ok(id)
     }
 
+    /// Whether a phase 1 with `remote` may begin now.
+    pub(super) fn may_begin_phase1(
+        &self,
+        now: Now,
+        policy: &Phase1Policy,
+        remote: IpAddr,
+    ) -> Result<(), Why> {
+        if policy.passive {
+            return Err(Why::Passive);
+        }
+        let last = self.last_begun.get(&remote);
+        if last.is_some_and(|last| now.mono.saturating_since(*last) < PHASE1_SPACING) {
+            return Err(Why::TooSoon);
+        }
+        Ok(())
+    }
+
     pub(super) fn insert_phase1(&mut self, phase1: Phase1) {
         let id = phase1.common.id;
         self.by_cookies.insert(phase1.common.cookies, id);
@@ -87,14 +100,19 @@ impl Endpoint {
 
     /// The newest ISAKMP SA with an address, under that policy.
     pub(super) fn usable_phase1(&self, remote: IpAddr, policy: &str) -> Option<Phase1Id> {
-        let mut sas =
-            self.phase1_with(remote).filter(|p| p.established().is_some() && p.common.policy.name == policy);
+        let mut sas = self.phase1_with(remote).filter(|p| p.is_open() && p.common.policy.name == policy);
         sas.next_back().map(|p| p.common.id)
     }
 
-    /// The newest ISAKMP SA of the peer with that address and identity.
-    pub(super) fn phase1_of(&self, remote: IpAddr, peer_id: &Identity) -> Option<Phase1Id> {
-        let is_its = |p: &&Phase1| p.established().is_some_and(|sa| sa.peer_id.is_same(peer_id));
+    /// The newest ISAKMP SA of the peer with that address and identity, and of its user.
+    pub(super) fn phase1_of(
+        &self,
+        remote: IpAddr,
+        peer_id: &Identity,
+        session: Option<&Arc<Session>>,
+    ) -> Option<Phase1Id> {
+        let is_its = |sa: &Established| sa.access.is_open() && sa.is_of(peer_id, session);
+        let is_its = |p: &&Phase1| p.established().is_some_and(is_its);
         self.phase1_with(remote).rfind(is_its).map(|p| p.common.id)
     }
 
@@ -129,23 +147,38 @@ impl Endpoint {
         let _ = self.phase1_handled(now, before, phase1, handled);
     }
 
-    /// An exchange has become an ISAKMP SA.
+    /// An exchange has become an ISAKMP SA. Where a login follows, the peer has to wait until it has succeeded.
     pub(super) fn phase1_established(&mut self, now: Now, id: Phase1Id) {
         self.count("phase 1 established");
         let Some(phase1) = self.phase1.get(&id) else { return };
         let remote = phase1.common.addresses.remote.ip();
-        let Some(sa) = phase1.established() else { return };
-        let (peer_id, initial_contact) = (sa.peer_id.clone(), sa.initial_contact);
-        self.failures.retain(|f| f.name != phase1.common.policy.name);
         self.contacted.insert(remote);
         let others: Vec<_> =
             self.phase1_with(remote).map(|p| p.common.id).filter(|other| *other != id).collect();
         for other in others {
-            let Some(other) = self.phase1.get_mut(&other) else { continue };
             // The peer knows us now, whichever exchange has told it.
-            other.common.initial_contact = false;
-            if let Some((_, sa)) = other.established_mut() {
-                sa.replaced |= sa.peer_id.is_same(&peer_id);
+            if let Some(other) = self.phase1.get_mut(&other) {
+                other.common.initial_contact = false;
+            }
+        }
+        self.begin_access(now, id);
+    }
+
+    /// Nothing is left to be done before an ISAKMP SA serves.
+    pub(super) fn phase1_opened(&mut self, now: Now, id: Phase1Id) {
+        self.unproved.remove(&id);
+        self.aggressive.remove(&id);
+        let Some(phase1) = self.phase1.get(&id) else { return };
+        let remote = phase1.common.addresses.remote.ip();
+        let Some(sa) = phase1.established() else { return };
+        let (peer_id, session, initial_contact) =
+            (sa.peer_id.clone(), sa.session.clone(), sa.initial_contact);
+        self.failures.retain(|f| f.name != phase1.common.policy.name);
+        let others: Vec<_> =
+            self.phase1_with(remote).map(|p| p.common.id).filter(|other| *other != id).collect();
+        for other in others {
+            if let Some((_, sa)) = self.phase1.get_mut(&other).and_then(Phase1::established_mut) {
+                sa.replaced |= sa.is_of(&peer_id, session.as_ref());
             }
         }
         if initial_contact {
@@ -161,21 +194,23 @@ impl Endpoint {
         let Some(phase1) = self.phase1.get(&id) else { return };
         let Some(sa) = phase1.established() else { return };
         let (remote, peer_id) = (phase1.common.addresses.remote.ip(), sa.peer_id.clone());
+        let session = sa.session.clone();
         let reference = phase1.common.reference();
         let begun = phase1.common.begun.mono;
-        let same_peer = |other: &Identity| other.is_same(&peer_id);
+        let is_its = |p: &Pair| {
+            p.peer_id.is_same(&peer_id) && Session::is_same_user(p.session.as_ref(), session.as_ref())
+        };
         let pairs: Vec<_> = self
             .pairs
             .values()
-            .filter(|p| {
-                p.phase1.id != id && p.at < begun && p.hosts.remote == remote && same_peer(&p.peer_id)
-            })
+            .filter(|p| p.phase1.id != id && p.at < begun && p.hosts.remote == remote && is_its(p))
             .map(|p| p.id)
             .collect();
         let phase1s: Vec<_> = self
             .phase1_with(remote)
             .filter(|p| {
-                p.common.id != id && p.established().is_some_and(|sa| sa.at < begun && same_peer(&sa.peer_id))
+                let is_older = |sa: &Established| sa.at < begun && sa.is_of(&peer_id, session.as_ref());
+                p.common.id != id && p.established().is_some_and(is_older)
             })
             .map(|p| p.common.id)
             .collect();
@@ -221,17 +256,22 @@ impl Endpoint {
             Timer::Phase1GiveUp(id),
             Timer::Phase1Rekey(id),
             Timer::Phase1Expire(id),
+            Timer::Transaction(id),
+            Timer::AccessGiveUp(id),
+            Timer::LoginDenied(id),
             Timer::Keepalive(id),
             Timer::DeadPeer(id),
         ] {
             self.core.out.timers.clear(timer);
         }
+        self.core.out.login_owners.retain(|_, owner| *owner != id);
         if let Some(ids) = self.by_remote.get_mut(&remote) {
             ids.remove(&id);
             if ids.is_empty() {
                 self.by_remote.remove(&remote);
             }
         }
+        self.release_ports();
     }
 
     /// The peer's address has changed from `before` to `after`, or not.
@@ -267,10 +307,10 @@ impl Endpoint {
         }
     }
 
-    /// Whether an exchange of ours with this address is on its way. What somebody there has begun has proved nothing yet
+    /// Whether an exchange of ours with this address, or the login after it, is on its way. What somebody there has begun has proved nothing yet
     /// and holds nobody up.
     pub(super) fn is_calling(&self, remote: IpAddr) -> bool {
-        self.phase1_with(remote).any(|p| p.common.role == Role::Initiator && p.established().is_none())
+        self.phase1_with(remote).any(|p| p.common.role == Role::Initiator && !p.is_open())
     }
 
     /// Tells the peer that an ISAKMP SA goes, and removes it.

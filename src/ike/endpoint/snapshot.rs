@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::Endpoint;
 use crate::ike::error::Why;
 use crate::ike::nat_traversal::Nat;
-use crate::ike::phase1::Phase1;
+use crate::ike::phase1::{Established, Phase1};
 use crate::ike::phase2::{Pair, PairStage, Quick};
 use crate::ike::status::{FailureStatus, Phase1Status, Phase2Status, Status, TimerStatus};
 use crate::sadb::{AddressPair, Lifetime};
@@ -105,6 +105,9 @@ impl Endpoint {
             replaced: sa.is_some_and(|sa| sa.replaced),
             chosen: sa.map(|sa| sa.algorithms.chosen().text),
             peer_id: sa.map(|sa| sa.peer_id.clone()),
+            user: sa.and_then(|sa| Some(sa.session.as_ref()?.user.as_deref()?.to_owned())),
+            client_address: sa.and_then(Established::client_address),
+            own_address: sa.and_then(Established::own_address),
             age: now.mono.saturating_since(common.begun.mono),
             established: sa.map(|sa| now.mono.saturating_since(sa.at)),
             lifetime: sa.map(|sa| Duration::from_secs(sa.algorithms.seconds.into())),

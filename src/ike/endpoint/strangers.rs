@@ -121,7 +121,7 @@ impl Endpoint {
     }
 
     fn has_too_many_unproved(&self, remote: IpAddr) -> bool {
-        let is_unproved = |p: &&Phase1| p.common.role == Role::Responder && p.established().is_none();
+        let is_unproved = |p: &&Phase1| p.common.role == Role::Responder && !p.is_open();
         self.phase1_with(remote).filter(is_unproved).count() >= MAX_UNPROVED_PER_ADDRESS
     }
 

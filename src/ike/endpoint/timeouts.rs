@@ -7,9 +7,10 @@ use crate::ike::dpd::Probe;
 use crate::ike::error::Why;
 use crate::ike::event::{Event, Phase1Event, Phase1Id, Phase2Event};
 use crate::ike::exchange::Again;
-use crate::ike::phase1::{Phase1, restart};
+use crate::ike::phase1::{Established, Phase1, restart};
 use crate::ike::phase2::{Pair, QuickId, State as QuickState};
-use crate::ike::policy::Rekey;
+use crate::ike::policy::{Edge, Rekey};
+use crate::ike::remote_access::Session;
 use crate::ike::timer::Timer;
 use crate::time::Now;
 use crate::wire::natt::KEEPALIVE;
@@ -36,6 +37,9 @@ impl Endpoint {
                 self.delete_phase1(now, id, &Why::Requested, Phase1Event::Expired);
                 self.core.out.timers.set_earlier(Timer::CheckConnections, now.mono);
             }
+            Timer::Transaction(id) => self.retransmit_transaction(now, id),
+            Timer::AccessGiveUp(id) => self.give_up_access(now, id),
+            Timer::LoginDenied(id) => self.deny_login(now, id),
             Timer::Keepalive(id) => self.keepalive(now, id),
             Timer::DeadPeer(id) => self.probe(now, id),
             Timer::QuickRetransmit(id) => self.retransmit_quick(now, id),
@@ -93,7 +97,9 @@ impl Endpoint {
         let (remote, local) = (phase1.common.addresses.remote.ip(), phase1.common.addresses.local.ip());
         let needed = phase1.common.policy.upkeep.rekey == Rekey::Always
             || self.pairs.values().any(|p| p.hosts.remote == remote);
-        let replaced = phase1.established().is_none_or(|sa| sa.replaced);
+        // A client comes by itself: it has to log in again.
+        let is_gateway = |sa: &Established| sa.algorithms.auth.edge() == Some(Edge::Gateway);
+        let replaced = phase1.established().is_none_or(|sa| sa.replaced || is_gateway(sa));
         if replaced || !needed || self.is_calling(remote) || self.draining {
             return;
         }
@@ -138,10 +144,16 @@ impl Endpoint {
                 self.ask_dpd(now, id, sequence);
             }
             Probe::Dead => {
-                let peer_id = sa.peer_id.clone();
+                let (peer_id, session) = (sa.peer_id.clone(), sa.session.clone());
+                let dead = Event::Phase1(common.reference(), Phase1Event::PeerDead);
+                self.core.out.event(dead);
                 self.fail(now, policy.name.clone(), remote, Why::PeerDead.to_string());
                 // Also those that were made under an older ISAKMP SA with it.
-                let is_dead = |p: &&Pair| p.hosts.remote == remote && p.peer_id.is_same(&peer_id);
+                let is_dead = |p: &&Pair| {
+                    p.hosts.remote == remote
+                        && p.peer_id.is_same(&peer_id)
+                        && Session::is_same_user(p.session.as_ref(), session.as_ref())
+                };
                 let pairs: Vec<_> = self.pairs.values().filter(is_dead).map(|p| p.id).collect();
                 for pair in pairs {
                     self.drop_pair(now, pair, false);

@@ -11,7 +11,7 @@
 //! have sent it. So one whose proof is wrong leads back to where it came from, and the exchange goes on waiting.
 
 use super::auth::{self, Evidence, Ours, Proof};
-use super::half_open::{Announced, push_vendor_ids, read_vendor_ids};
+use super::half_open::{Announced, push_access_vendor_ids, push_vendor_ids, read_vendor_ids};
 use super::transcript::{Exchanged, Keyed, Negotiated, Suite};
 use super::{Common, Features, Next, State, established};
 use crate::crypto::dh::{DhError, DhGroup, DhSecret};
@@ -25,7 +25,7 @@ use crate::ike::error::{Reject, Why};
 use crate::ike::event::{Phase1Event, Role};
 use crate::ike::exchange::Received;
 use crate::ike::nat_traversal::{self, Nat};
-use crate::ike::policy::{AuthMethod, Identity, NatTraversal};
+use crate::ike::policy::{Identity, NatTraversal};
 use crate::ike::proof::PeerAuthenticated;
 use crate::ike::proposal::phase1::{self as proposal, Phase1Algorithms};
 use crate::wire::header::{Cookie, CookiePair};
@@ -87,11 +87,12 @@ fn send_request(
     let mut chain = ChainBuilder::new();
     chain.push_raw(PayloadType::SA, &sa_i_b).push(&KeyExchange(half.g_xi.clone())).push(&Nonce(ni_b.clone()));
     chain.push(&common.my_identity().to_payload());
-    if common.policy.transforms.iter().any(|t| t.auth.value != AuthMethod::PreSharedKey) {
+    if common.policy.transforms.iter().any(|t| t.auth.value.peer_signs()) {
         auth::push_certificate_requests(&mut chain, common);
     }
     let nat_traversal = common.policy.nat_traversal != NatTraversal::Off && ctx.natt_port.is_some();
     push_vendor_ids(&mut chain, &common.policy, nat_traversal);
+    push_access_vendor_ids(&mut chain, &common.policy);
     let (first, body) = chain.finish();
     common.send_first(ctx, emit_message(common.header(first), &body));
     Ok(ExpectReply { half, sa_i_b, ni_b, answers })
@@ -165,7 +166,7 @@ impl ExpectReply {
         let identity = Identity::from_payload(&Identification::parse(id.body, id.offset)?)?;
         // Who else it may be need not be computed. It is proved afterwards.
         auth::check_identity(&identity, common)?;
-        one(if algorithms.auth == AuthMethod::PreSharedKey { PayloadType::HASH } else { PayloadType::SIG })?;
+        one(if algorithms.auth.peer_signs() { PayloadType::SIG } else { PayloadType::HASH })?;
         let (features, vendors) = read_vendor_ids(&message.chain);
         let policy = common.policy.nat_traversal;
         let may_float = features.nat_traversal && policy != NatTraversal::Off && ctx.natt_port.is_some();

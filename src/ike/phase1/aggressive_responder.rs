@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::auth::{self, Accepted as AcceptedAuth, Claimed, Evidence, Ours, Proof};
 use super::choice::{Candidates, Choice, NoChoice};
-use super::half_open::{Announced, MAX_SA, push_vendor_ids, read_vendor_ids};
+use super::half_open::{Announced, MAX_SA, push_access_vendor_ids, push_vendor_ids, read_vendor_ids};
 use super::transcript::{Exchanged, Keyed, Negotiated, Suite};
 use super::{Common, Features, Next, Phase1, State, established};
 use crate::crypto::dh::{DhError, DhSecret};
@@ -23,7 +23,7 @@ use crate::ike::error::{Reject, Why};
 use crate::ike::event::{Phase1Event, Phase1Id, Role};
 use crate::ike::exchange::{Exchange, Received};
 use crate::ike::nat_traversal::{self, Nat};
-use crate::ike::policy::{AuthMethod, Identity, NatTraversal, Phase1Exchange};
+use crate::ike::policy::{Identity, NatTraversal, Phase1Exchange};
 use crate::ike::proof::PeerAuthenticated;
 use crate::ike::timer::Timer;
 use crate::sadb::AddressPair;
@@ -99,7 +99,7 @@ pub(super) fn accept(
         candidates.choose(&request.sa, remote, Some(&request.identity)).map_err(Refusal::NoChoice)?;
     let suite = Suite::new(&ctx.provider, &choice.selection.algorithms)?;
     suite.check_length(&request.g_xi)?;
-    let needs_key = choice.selection.algorithms.auth == AuthMethod::PreSharedKey;
+    let needs_key = choice.selection.algorithms.auth.is_pre_shared();
     if needs_key && choice.policy.pre_shared_key(remote, Some(&request.identity)).is_none() {
         return Err(Refusal::NoChoice(choice.without_key()));
     }
@@ -254,10 +254,13 @@ impl AwaitSignature {
         chain.push(&peer.answer).push(&KeyExchange(g_xr.clone())).push(&Nonce(nr_b.clone()));
         chain.push_raw(PayloadType::ID, &id_b);
         auth::push_proof(&mut chain, ours, common);
-        if negotiated.algorithms.auth != AuthMethod::PreSharedKey {
+        if negotiated.algorithms.auth.peer_signs() {
             auth::push_certificate_requests(&mut chain, common);
         }
         push_vendor_ids(&mut chain, &common.policy, common.peer.nat_traversal);
+        if common.peer.xauth {
+            push_access_vendor_ids(&mut chain, &common.policy);
+        }
         if common.peer.nat_traversal {
             let (hash, policy) = (negotiated.suite.hash, common.policy.nat_traversal);
             nat_traversal::push_nat_d(&mut chain, hash, common.cookies, common.addresses, policy);
@@ -286,8 +289,17 @@ pub(super) struct Accepted {
 
 impl ExpectAuth {
     /// The error of an encrypted informational message with a right HASH(1): the initiator does not take our message 2.
-    pub(super) fn early_notify(&self, received: Received<'_>) -> Option<NotifyMessageType> {
-        established::early_error(&self.keyed.keys, &self.iv, received)
+    /// One whose pre-shared key differs may say so (charon does), but only in words that its key encrypts.
+    pub(super) fn early_notify(&self, received: Received<'_>) -> Result<Option<NotifyMessageType>, Why> {
+        let pre_shared_key = self.keyed.uses_pre_shared_key();
+        let keys = &self.keyed.keys;
+        if pre_shared_key
+            && received.header.exchange == ExchangeType::INFORMATIONAL
+            && established::open_informational(keys, &self.iv, received).is_err()
+        {
+            return Err(Why::HashMismatch { which: "HASH(1)", pre_shared_key });
+        }
+        Ok(established::early_error(keys, &self.iv, received))
     }
 
     /// Message 3 comes encrypted from some (isakmpd, charon, pluto) and in clear from others (racoon).

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::established::{self, Established};
-use super::transcript::{Keyed, Keys};
+use super::transcript::Keyed;
 use super::{Common, Next};
 use crate::crypto::job::CryptoJob;
 use crate::crypto::sign::SignatureMethod;
@@ -68,11 +68,11 @@ pub(super) enum Evidence {
 }
 
 impl AuthMethod {
-    /// The signature it makes.
+    /// The signature that is made with it.
     const fn signature(self) -> Option<SignatureMethod> {
         Some(match self {
-            Self::PreSharedKey => return None,
-            Self::RsaSignature => SignatureMethod::Rsa,
+            Self::PreSharedKey | Self::XauthPreSharedKey(_) => return None,
+            Self::RsaSignature | Self::XauthRsa(_) | Self::HybridRsa(_) => SignatureMethod::Rsa,
             Self::Ecdsa256 => SignatureMethod::Ecdsa256,
             Self::Ecdsa384 => SignatureMethod::Ecdsa384,
             Self::Ecdsa521 => SignatureMethod::Ecdsa521,
@@ -130,7 +130,8 @@ pub(super) fn evidence(
     ctx: &Context<'_>,
 ) -> Result<Evidence, Reject> {
     let one = |kind| Ok::<_, Reject>(chain.one(kind)?.ok_or(Why::MissingPayload(kind))?);
-    let Some(method) = keyed.exchanged.negotiated.algorithms.auth.signature() else {
+    let method = keyed.method();
+    let Some(method) = method.signature().filter(|_| method.peer_signs()) else {
         let got = one(PayloadType::HASH)?;
         let which = if from == Role::Initiator { "HASH_I" } else { "HASH_R" };
         let pre_shared_key = keyed.uses_pre_shared_key();
@@ -200,7 +201,7 @@ pub(super) fn prove(
 ) -> Result<(Vec<u8>, Ours), Why> {
     let id_b = common.my_identity().to_payload().emit();
     let hash = keyed.hash_of(me, common, &id_b);
-    if keyed.uses_pre_shared_key() {
+    if !keyed.method().we_sign() {
         return Ok((id_b, Ours::Hash(hash)));
     }
     let credential = common.policy.credential.as_ref().ok_or(Why::NoCredential)?;
@@ -217,7 +218,7 @@ pub(super) enum Proof {
 /// Builds and encrypts our message 5 or 6.
 pub(super) fn emit(
     me: Role,
-    keys: &Keys,
+    keyed: &Keyed,
     iv: &Iv,
     (id_b, proof): (&[u8], Proof),
     common: &Common,
@@ -225,16 +226,15 @@ pub(super) fn emit(
 ) -> Result<(Vec<u8>, Iv), Why> {
     let mut chain = ChainBuilder::new();
     chain.push_raw(PayloadType::ID, id_b);
-    let is_signed = matches!(proof, Proof::Signature(_));
     push_proof(&mut chain, proof, common);
-    if is_signed && me == Role::Initiator {
+    if me == Role::Initiator && keyed.method().peer_signs() {
         push_certificate_requests(&mut chain, common);
     }
     if common.initial_contact {
         chain.push(&initial_contact(common));
     }
     let (first, payloads) = chain.finish();
-    keys.cipher.seal(iv, common.header(first), &payloads, common.policy.padding, ctx.random)
+    keyed.keys.cipher.seal(iv, common.header(first), &payloads, common.policy.padding, ctx.random)
 }
 
 /// HASH, or CERT and SIG.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::Common;
 use crate::ike::error::Why;
 use crate::ike::identity;
-use crate::ike::policy::{AuthMethod, Identity, Phase1Exchange, Phase1Policy, Policy};
+use crate::ike::policy::{Identity, Phase1Exchange, Phase1Policy, Policy};
 use crate::ike::proposal::Mismatch;
 use crate::ike::proposal::phase1::{Selection1, select};
 use crate::wire::payload::{SecurityAssociation, Transform};
@@ -103,7 +103,7 @@ impl Candidates {
             return Err(NoChoice::new(&self.first, Why::NoProposalChosen));
         };
         let key = |p: &Phase1Policy| p.pre_shared_key(remote, claimed).cloned();
-        let needs_key = selection.algorithms.auth == AuthMethod::PreSharedKey;
+        let needs_key = selection.algorithms.auth.is_pre_shared();
         let is_open = |other: &Arc<Phase1Policy>, s: &Selection1| {
             !Arc::ptr_eq(other, policy) && s == selection && (!needs_key || key(other) == key(policy))
         };

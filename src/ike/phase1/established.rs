@@ -1,12 +1,13 @@
 //! An ISAKMP SA: what quick modes and informational exchanges need of it.
 
 use std::collections::{BTreeSet, VecDeque};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::Common;
 use super::transcript::{Keyed, Keys};
-use crate::ike::cbc::Iv;
+use crate::ike::cbc::{Iv, Opened};
 use crate::ike::context::Context;
 use crate::ike::dpd::DeadPeer;
 use crate::ike::error::{Reject, Why};
@@ -17,7 +18,9 @@ use crate::ike::keys;
 use crate::ike::policy::{Identity, Rekey};
 use crate::ike::proof::{PeerAuthenticated, verify_hash};
 use crate::ike::proposal::phase1::Phase1Algorithms;
+use crate::ike::remote_access::{ClientConfig, Session};
 use crate::ike::timer::Timer;
+use crate::ike::transaction::{Access, Transactions};
 use crate::time::Instant;
 use crate::wire::header::{Header, MessageId};
 use crate::wire::message::{ChainBuilder, PayloadChain, Trailing};
@@ -42,6 +45,13 @@ pub(in crate::ike) struct Established {
     /// A newer phase 1 with the same peer is being negotiated or has replaced this one.
     pub(in crate::ike) replaced: bool,
     pub(in crate::ike) dead_peer: DeadPeer,
+    /// What has to happen before the peer may do anything.
+    pub(in crate::ike) access: Access,
+    pub(in crate::ike) transactions: Transactions,
+    /// What we have granted the peer, as its gateway.
+    pub(in crate::ike) session: Option<Arc<Session>>,
+    /// What the peer has given us, as its client.
+    pub(in crate::ike) received: Option<Box<ClientConfig>>,
     used_ids: UsedIds,
 }
 
@@ -76,10 +86,15 @@ impl Established {
         proof: PeerAuthenticated,
         initial_contact: bool,
     ) -> Self {
+        let algorithms = keyed.exchanged.negotiated.algorithms.clone();
         Self {
             keys: Arc::clone(&keyed.keys),
             last_block: iv,
-            algorithms: keyed.exchanged.negotiated.algorithms.clone(),
+            access: Access::at_first(algorithms.auth),
+            algorithms,
+            transactions: Transactions::default(),
+            session: None,
+            received: None,
             peer_id,
             proof,
             at: Instant::ZERO,
@@ -129,6 +144,21 @@ impl Established {
         }
     }
 
+    /// The address that we have given the peer.
+    pub(in crate::ike) fn client_address(&self) -> Option<IpAddr> {
+        self.session.as_ref()?.address.map(IpAddr::V4)
+    }
+
+    /// The address that the peer has given us.
+    pub(in crate::ike) fn own_address(&self) -> Option<IpAddr> {
+        self.received.as_ref()?.address.map(IpAddr::V4)
+    }
+
+    /// Whether both are of the same peer: under one identity several users may have logged in.
+    pub(in crate::ike) fn is_of(&self, peer_id: &Identity, session: Option<&Arc<Session>>) -> bool {
+        self.peer_id.is_same(peer_id) && Session::is_same_user(self.session.as_ref(), session)
+    }
+
     /// The IV of the first message of an exchange.
     pub(in crate::ike) fn first_iv(&self, message_id: MessageId) -> Iv {
         Iv(keys::phase2_iv(self.keys.hash, &self.last_block.0, message_id, self.keys.cipher.block_len()))
@@ -158,9 +188,9 @@ impl Established {
     ) {
         let sent = self.new_id(ctx).and_then(|id| {
             let iv = self.first_iv(id);
-            informational(&self.keys, &iv, id, common, payload, ctx)
+            seal_hashed(&self.keys, &iv, (ExchangeType::INFORMATIONAL, id), common, payload, ctx)
         });
-        if let Ok(message) = sent {
+        if let Ok((message, _)) = sent {
             let (addresses, natt) = common.route();
             ctx.out.send(addresses, natt, &message);
         }
@@ -176,10 +206,15 @@ impl Established {
 
     /// Decrypts an informational message and checks its HASH(1), without changing anything.
     pub(in crate::ike) fn open_informational(&self, received: Received<'_>) -> Result<Vec<u8>, Reject> {
-        if self.used_ids.set.contains(&received.header.message_id) {
+        if self.has_used(received.header.message_id) {
             return Err(Why::MessageIdReused.into());
         }
         open_informational(&self.keys, &self.last_block, received)
+    }
+
+    /// Whether a message ID was used for an exchange of either side.
+    pub(in crate::ike) fn has_used(&self, id: MessageId) -> bool {
+        self.used_ids.set.contains(&id)
     }
 }
 
@@ -191,7 +226,13 @@ pub(super) fn open_informational(
 ) -> Result<Vec<u8>, Reject> {
     let id = received.header.message_id;
     let iv = Iv(keys::phase2_iv(keys.hash, &last_block.0, id, keys.cipher.block_len()));
-    let opened = keys.cipher.open(&iv, received.datagram)?;
+    open_hashed(keys, &iv, received).map(|opened| opened.plain)
+}
+
+/// Decrypts a message that begins with `HASH = prf(SKEYID_a, M-ID | rest)`, and compares it.
+pub(in crate::ike) fn open_hashed(keys: &Keys, iv: &Iv, received: Received<'_>) -> Result<Opened, Reject> {
+    let id = received.header.message_id;
+    let opened = keys.cipher.open(iv, received.datagram)?;
     let garbled = Why::HashMismatch { which: "HASH(1)", pre_shared_key: false };
     let chain = PayloadChain::parse(received.header.next_payload, &opened.plain, 0, Trailing::Padding)
         .map_err(|_| garbled.clone())?;
@@ -199,7 +240,7 @@ pub(super) fn open_informational(
         chain.payloads.first().filter(|p| p.kind == PayloadType::HASH).ok_or_else(|| garbled.clone())?;
     let expected = keys::hash_1(keys.hash, &keys.skeyid, id, chain.bytes_after(hash));
     verify_hash(&expected, hash.body).ok_or(garbled)?;
-    Ok(opened.plain)
+    Ok(opened)
 }
 
 /// The error that a proved informational message reports while the SA is not established.
@@ -211,24 +252,23 @@ pub(super) fn early_error(keys: &Keys, last_block: &Iv, received: Received<'_>) 
     })
 }
 
-/// Builds an encrypted informational message with HASH(1).
-fn informational(
+/// Builds an encrypted message of one payload behind such a HASH; also gives the IV of the next one.
+pub(in crate::ike) fn seal_hashed(
     keys: &Keys,
     iv: &Iv,
-    id: MessageId,
+    (exchange, id): (ExchangeType, MessageId),
     common: &Common,
     payload: &impl EmitPayload,
     ctx: &mut Context<'_>,
-) -> Result<Vec<u8>, Why> {
+) -> Result<(Vec<u8>, Iv), Why> {
     let mut rest = ChainBuilder::new();
     rest.push(payload);
     let hash = keys::hash_1(keys.hash, &keys.skeyid, id, rest.as_slice());
     let mut chain = ChainBuilder::new();
     chain.push_raw(PayloadType::HASH, &hash).push(payload);
     let (first, body) = chain.finish();
-    let header = Header { exchange: ExchangeType::INFORMATIONAL, message_id: id, ..common.header(first) };
-    let (message, _) = keys.cipher.seal(iv, header, &body, common.policy.padding, ctx.random)?;
-    Ok(message)
+    let header = Header { exchange, message_id: id, ..common.header(first) };
+    keys.cipher.seal(iv, header, &body, common.policy.padding, ctx.random)
 }
 
 /// Tells the peer, encrypted, why the exchange ends, if it may be told; used where no SA comes of it.
@@ -247,7 +287,8 @@ pub(super) fn notify_and_forget(
         return;
     };
     let iv = Iv(keys::phase2_iv(keys.hash, &last_block.0, id, keys.cipher.block_len()));
-    if let Ok(message) = informational(keys, &iv, id, common, &notify, ctx) {
+    let name = (ExchangeType::INFORMATIONAL, id);
+    if let Ok((message, _)) = seal_hashed(keys, &iv, name, common, &notify, ctx) {
         let (addresses, natt) = common.route();
         ctx.out.send(addresses, natt, &message);
     }

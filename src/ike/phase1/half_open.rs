@@ -201,6 +201,7 @@ impl HalfOpenTable {
         let mut chain = ChainBuilder::new();
         chain.push(&selection.answer);
         push_vendor_ids(&mut chain, &policy, features.nat_traversal);
+        push_access_vendor_ids(&mut chain, &policy);
         let (first, body) = chain.finish();
         let mut answer = emit_message(header(cookies, first, ExchangeType::IDENTITY_PROTECTION), &body);
         if answer.len() > received.datagram.len() {
@@ -285,6 +286,17 @@ pub(super) fn push_vendor_ids(chain: &mut ChainBuilder, policy: &Phase1Policy, n
     }
 }
 
+/// The vendor IDs of extended authentication and of the configuration that follows it, where the policy may use them.
+pub(super) fn push_access_vendor_ids(chain: &mut ChainBuilder, policy: &Phase1Policy) {
+    let logs_in = policy.transforms.iter().any(|t| t.auth.value.edge().is_some());
+    if logs_in {
+        chain.push(&VendorId(vendor_id::XAUTH.to_vec()));
+    }
+    if logs_in || policy.remote_access.pull_config {
+        chain.push(&VendorId(vendor_id::UNITY.to_vec()));
+    }
+}
+
 /// A vendor ID for the log.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Announced {
@@ -301,6 +313,7 @@ pub(super) fn read_vendor_ids(chain: &PayloadChain<'_>) -> (Features, Vec<Announ
         match known.map(|k| k.vendor) {
             Some(Vendor::NatT) => features.nat_traversal = true,
             Some(Vendor::Dpd) => features.dpd = true,
+            Some(Vendor::Xauth) => features.xauth = true,
             _ => {}
         }
         vendors.push(Announced { name: known.map(|k| k.name), bytes: raw.body.to_vec() });

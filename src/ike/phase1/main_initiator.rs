@@ -2,7 +2,7 @@
 //! `ExpectSa` -> `AwaitPublic` -> `ExpectKe` -> `AwaitShared` -> [`AwaitSignature`] -> `ExpectAuth` -> [`AwaitVerify`].
 
 use super::auth::{self, Accepted as AcceptedAuth, Claimed, Evidence, Ours, Proof};
-use super::half_open::{Announced, push_vendor_ids, read_vendor_ids};
+use super::half_open::{Announced, push_access_vendor_ids, push_vendor_ids, read_vendor_ids};
 use super::transcript::{Exchanged, Keyed, Negotiated, Suite};
 use super::{Common, Features, Next, State};
 use crate::crypto::dh::{DhError, DhSecret};
@@ -52,6 +52,7 @@ pub(super) fn begin(common: &mut Common, ctx: &mut Context<'_>) -> Result<State,
     chain.push_raw(PayloadType::SA, &sa_i_b);
     let nat_traversal = common.policy.nat_traversal != NatTraversal::Off && ctx.natt_port.is_some();
     push_vendor_ids(&mut chain, &common.policy, nat_traversal);
+    push_access_vendor_ids(&mut chain, &common.policy);
     let (first, body) = chain.finish();
     let message = emit_message(common.header(first), &body);
     if common.attempts == 0 {
@@ -287,7 +288,7 @@ fn send_auth(
     common: &mut Common,
     ctx: &mut Context<'_>,
 ) -> Result<State, Why> {
-    let (message, iv) = auth::emit(Role::Initiator, &keyed.keys, iv, ours, common, ctx)?;
+    let (message, iv) = auth::emit(Role::Initiator, &keyed, iv, ours, common, ctx)?;
     common.send(ctx, message);
     let psk = keyed.uses_pre_shared_key();
     common.hint = psk.then_some(Why::AuthenticationUnanswered);

@@ -16,7 +16,7 @@ use crate::ike::error::{Reject, Why};
 use crate::ike::event::{Phase1Event, Phase1Id, Role};
 use crate::ike::exchange::{Exchange, Received};
 use crate::ike::nat_traversal::{self, Nat};
-use crate::ike::policy::{AuthMethod, Phase1Exchange};
+use crate::ike::policy::Phase1Exchange;
 use crate::ike::proof::PeerAuthenticated;
 use crate::ike::timer::Timer;
 use crate::sadb::AddressPair;
@@ -98,7 +98,7 @@ impl AwaitPublic {
         let Self { negotiated, secret, g_xi, ni_b } = self;
         let mut chain = ChainBuilder::new();
         chain.push(&KeyExchange(g_xr.clone())).push(&Nonce(nr_b.clone()));
-        if negotiated.algorithms.auth != AuthMethod::PreSharedKey {
+        if negotiated.algorithms.auth.peer_signs() {
             auth::push_certificate_requests(&mut chain, common);
         }
         if common.nat.is_some() {
@@ -241,8 +241,8 @@ impl AwaitSignature {
     /// Sends message 6: the ISAKMP SA is established.
     fn send(self, ours: Proof, common: &mut Common, ctx: &mut Context<'_>) -> Result<State, Why> {
         let Self { mut claimed, id_b, proof } = self;
-        let keys = &claimed.keyed.keys;
-        let (message, iv) = auth::emit(Role::Responder, keys, &claimed.iv, (&id_b, ours), common, ctx)?;
+        let keyed = &claimed.keyed;
+        let (message, iv) = auth::emit(Role::Responder, keyed, &claimed.iv, (&id_b, ours), common, ctx)?;
         common.send(ctx, message);
         claimed.iv = iv;
         Ok(State::Established(Box::new(claimed.established(proof).announce(common, ctx))))

@@ -82,12 +82,11 @@ impl Exchanged {
     /// SKEYID and what follows from it; the IV of the first encrypted message.
     pub(super) fn derive(self, common: &Common, g_xy: &Secret<Vec<u8>>) -> Result<(Keyed, Iv), Why> {
         let Suite { hash, cipher, .. } = self.negotiated.suite;
-        let skeyid = match self.negotiated.algorithms.auth {
-            AuthMethod::PreSharedKey => {
-                let psk = common.pre_shared_key().ok_or_else(|| common.policy.no_pre_shared_key())?;
-                keys::skeyid_pre_shared(hash, psk.expose(), &self.ni_b, &self.nr_b)
-            }
-            _ => keys::skeyid_signature(hash, &self.ni_b, &self.nr_b, g_xy.expose()),
+        let skeyid = if self.negotiated.algorithms.auth.is_pre_shared() {
+            let psk = common.pre_shared_key().ok_or_else(|| common.policy.no_pre_shared_key())?;
+            keys::skeyid_pre_shared(hash, psk.expose(), &self.ni_b, &self.nr_b)
+        } else {
+            keys::skeyid_signature(hash, &self.ni_b, &self.nr_b, g_xy.expose())
         };
         let skeyid = Skeyid::derive(hash, skeyid, g_xy.expose(), common.cookies);
         let key_len = usize::from(self.negotiated.algorithms.key_bits) / 8;
@@ -110,8 +109,13 @@ impl Keyed {
         }
     }
 
-    pub(super) fn uses_pre_shared_key(&self) -> bool {
-        self.exchanged.negotiated.algorithms.auth == AuthMethod::PreSharedKey
+    /// How both sides prove who they are.
+    pub(super) const fn method(&self) -> AuthMethod {
+        self.exchanged.negotiated.algorithms.auth
+    }
+
+    pub(super) const fn uses_pre_shared_key(&self) -> bool {
+        self.method().is_pre_shared()
     }
 }
 

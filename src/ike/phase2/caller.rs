@@ -1,10 +1,13 @@
 //! Whose quick mode it is: what the ISAKMP SA above it knows of the peer.
 
+use std::fmt;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use crate::ike::phase1::{Common, Established};
 use crate::ike::policy::Identity;
 use crate::ike::proof::PeerAuthenticated;
+use crate::ike::remote_access::Session;
 
 /// The peer of a quick mode.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -13,12 +16,8 @@ pub(in crate::ike) struct Caller {
     pub(in crate::ike) peer_id: Identity,
     /// Whether that is its alone: a certificate says so. A pre-shared key may be known to many, who are all believed.
     is_personal: bool,
-    /// The user that has logged in (XAUTH).
-    user: Option<String>,
-    /// The groups that the user is in.
-    groups: Vec<String>,
-    /// The address that it was given.
-    address: Option<IpAddr>,
+    /// What it has been granted, as our client: who has logged in, in which groups that user is, and the address.
+    pub(in crate::ike) session: Option<Arc<Session>>,
 }
 
 impl Caller {
@@ -28,26 +27,37 @@ impl Caller {
         Self {
             peer_id: sa.peer_id.clone(),
             is_personal: has_certificate && common.policy.verify_cert,
-            user: None,
-            groups: Vec::new(),
-            address: None,
+            session: sa.session.clone(),
         }
     }
 
     /// The address that the peer may call its own, when it calls from `remote`.
     pub(in crate::ike) fn own_address(&self, remote: IpAddr) -> IpAddr {
-        self.address.unwrap_or(remote)
+        self.session.as_ref().and_then(|session| session.address).map_or(remote, IpAddr::V4)
     }
 
     /// Whether the user is in that group.
     pub(in crate::ike) fn is_in_group(&self, group: &str) -> bool {
-        self.groups.iter().any(|g| g == group)
+        self.session.iter().flat_map(|session| &session.groups).any(|g| g == group)
     }
 
     /// Whether another one that calls from the same address, or not, is the same peer. Who calls from another address has
     /// to have an identity that nobody else can have.
     pub(in crate::ike) fn is_same(&self, other: &Self, same_address: bool) -> bool {
-        let is_proved = (self.is_personal && other.is_personal) || self.user.is_some();
-        self.peer_id.is_same(&other.peer_id) && self.user == other.user && (same_address || is_proved)
+        let has_logged_in = self.session.as_ref().is_some_and(|session| session.user.is_some());
+        let is_proved = (self.is_personal && other.is_personal) || has_logged_in;
+        let same_user = Session::is_same_user(self.session.as_ref(), other.session.as_ref());
+        self.peer_id.is_same(&other.peer_id) && same_user && (same_address || is_proved)
+    }
+}
+
+/// Who it is, for a refusal.
+impl fmt::Display for Caller {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.peer_id.fmt(f)?;
+        match self.session.as_ref().and_then(|session| session.user.as_deref()) {
+            Some(user) => write!(f, ", user {}", user.escape_debug()),
+            None => Ok(()),
+        }
     }
 }

@@ -7,6 +7,7 @@ use crate::ike::context::Context;
 use crate::ike::event::{Event, Phase1Ref, Phase2Event, Phase2Ref, Role};
 use crate::ike::policy::{Connection, Identity, Phase2Policy};
 use crate::ike::proposal::phase2::Phase2Algorithms;
+use crate::ike::remote_access::Session;
 use crate::sadb::{Endpoints, Lifetime, SaId, SaPair, Selector};
 use crate::time::Instant;
 use crate::wire::header::MessageId;
@@ -31,6 +32,8 @@ pub(in crate::ike) struct Pair {
     pub(in crate::ike) phase1: Phase1Ref,
     /// Who the peer is.
     pub(in crate::ike) peer_id: Identity,
+    /// What the peer has been granted, as our client.
+    pub(in crate::ike) session: Option<Arc<Session>>,
     /// The addresses at which we speak with it.
     pub(in crate::ike) hosts: Endpoints,
     pub(in crate::ike) message_id: MessageId,
@@ -65,6 +68,7 @@ impl Pair {
             id: PairId(common.id.0),
             phase1: common.phase1.clone(),
             peer_id: common.caller.peer_id.clone(),
+            session: common.caller.session.clone(),
             hosts: common.hosts(),
             message_id: common.message_id,
             role: common.role,

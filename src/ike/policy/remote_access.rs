@@ -3,8 +3,10 @@
 
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
+use super::login_servers::LoginServers;
 use crate::crypto::alg::Group;
 use crate::crypto::secret::Secret;
 use crate::sadb::Prefix;
@@ -46,8 +48,10 @@ pub struct ModeConfig {
     pub split_network: Option<SplitNetwork>,
     /// Domains that the name servers are for.
     pub split_dns: Vec<String>,
-    /// The text to show; read when it is sent.
+    /// The file with the text to show.
     pub banner: Option<PathBuf>,
+    /// What that file said when the configuration was read.
+    pub banner_text: Option<Arc<str>>,
     /// The group that clients should use for perfect forward secrecy.
     pub pfs_group: Option<Group>,
     /// Whether clients may keep the password.
@@ -64,6 +68,8 @@ pub struct ModeConfig {
     pub addresses: AddressSource,
     /// Who is told of sessions.
     pub accounting: Accounting,
+    /// The servers that these sources mean.
+    pub servers: LoginServers,
 }
 
 /// Networks of a split tunnel.
@@ -138,6 +144,7 @@ impl Default for ModeConfig {
             split_network: None,
             split_dns: Vec::new(),
             banner: Some(PathBuf::from("/etc/motd")),
+            banner_text: None,
             pfs_group: None,
             save_password: false,
             throttle: Duration::from_secs(1),
@@ -146,6 +153,7 @@ impl Default for ModeConfig {
             auth_groups: Vec::new(),
             addresses: AddressSource::default(),
             accounting: Accounting::default(),
+            servers: LoginServers::default(),
         }
     }
 }

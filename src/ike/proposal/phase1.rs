@@ -3,7 +3,8 @@
 use super::attributes::{Attributes, LifeClasses};
 use super::{Chosen1, Comparison, Mismatch, Nearest, Offer, or_none};
 use crate::crypto::alg::{CipherAlgorithm, Group, HashAlgorithm};
-use crate::ike::policy::{AuthMethod, Phase1Policy, Phase1Transform, Verdict};
+use crate::ike::event::Role;
+use crate::ike::policy::{AuthMethod, Edge, Phase1Policy, Phase1Transform, Verdict};
 use crate::wire::attribute::Attribute;
 use crate::wire::payload::{Proposal, SecurityAssociation, Transform};
 use crate::wire::registry as iana;
@@ -91,6 +92,15 @@ pub fn offer_text(policy: &Phase1Policy) -> Offer {
 /// # Errors
 /// What was offered, what is allowed and every attribute that differs, when nothing fits.
 pub fn select(offered: &SecurityAssociation, policy: &Phase1Policy) -> Result<Selection1, Box<Mismatch>> {
+    choose(offered, policy, Role::Responder)
+}
+
+/// The first of the transforms that one of ours fits, where we are `me` in the exchange.
+fn choose(
+    offered: &SecurityAssociation,
+    policy: &Phase1Policy,
+    me: Role,
+) -> Result<Selection1, Box<Mismatch>> {
     let mut differences = Vec::new();
     let mut texts = Vec::new();
     for proposal in offered.proposals.iter().filter(|p| p.protocol == ProtocolId::ISAKMP) {
@@ -98,7 +108,7 @@ pub fn select(offered: &SecurityAssociation, policy: &Phase1Policy) -> Result<Se
             let read = read(transform);
             let mut nearest = Nearest::default();
             for ours in &policy.transforms {
-                match compare(texts.len(), transform, &read, ours) {
+                match compare((texts.len(), me), transform, &read, ours) {
                     Ok(algorithms) => {
                         return Ok(Selection1 { algorithms, answer: answer(offered, proposal, transform) });
                     }
@@ -121,7 +131,7 @@ pub fn accept(
     policy: &Phase1Policy,
 ) -> Result<Phase1Algorithms, Box<Mismatch>> {
     let count: usize = answer.proposals.iter().map(|p| p.transforms.len()).sum();
-    let selection = select(answer, policy)?;
+    let selection = choose(answer, policy, Role::Initiator)?;
     if count == 1 {
         return Ok(selection.algorithms);
     }
@@ -150,7 +160,7 @@ fn emit_transform(number: u8, t: &Phase1Transform) -> Transform {
         attributes.push(Attribute::from_u32(Class::KEY_LENGTH.0, t.key_bits.value.offer));
     }
     attributes.extend([
-        Attribute::short(Class::AUTHENTICATION_METHOD.0, auth_number(t.auth.value).0),
+        Attribute::short(Class::AUTHENTICATION_METHOD.0, auth_number(t.auth.value, Role::Initiator).0),
         Attribute::short(Class::HASH_ALGORITHM.0, hash_number(t.hash.value).0),
         Attribute::short(Class::GROUP_DESCRIPTION.0, t.group.value.number()),
     ]);
@@ -163,7 +173,7 @@ fn read(transform: &Transform) -> Attributes {
 }
 
 fn compare(
-    index: usize,
+    (index, me): (usize, Role),
     transform: &Transform,
     read: &Attributes,
     ours: &Phase1Transform,
@@ -194,7 +204,7 @@ fn compare(
     let fits = hash == Some(hash_number(ours.hash.value));
     c.expect(fits, "HASH_ALGORITHM", or_none(hash), ours.hash.value, &ours.hash.at);
     let auth = read.get_u16(Class::AUTHENTICATION_METHOD.0).map(iana::AuthenticationMethod);
-    let fits = auth == Some(auth_number(ours.auth.value));
+    let fits = auth == Some(auth_number(ours.auth.value, me));
     c.expect(fits, "AUTHENTICATION_METHOD", or_none(auth), auth_text(ours.auth.value), &ours.auth.at);
     let group = read.get_u16(Class::GROUP_DESCRIPTION.0);
     let fits = group == Some(ours.group.value.number());
@@ -277,6 +287,12 @@ const fn auth_text(auth: AuthMethod) -> &'static str {
         AuthMethod::Ecdsa256 => "ecdsa-256",
         AuthMethod::Ecdsa384 => "ecdsa-384",
         AuthMethod::Ecdsa521 => "ecdsa-521",
+        AuthMethod::XauthPreSharedKey(Edge::Client) => "xauth_psk_client",
+        AuthMethod::XauthPreSharedKey(Edge::Gateway) => "xauth_psk_server",
+        AuthMethod::XauthRsa(Edge::Client) => "xauth_rsa_client",
+        AuthMethod::XauthRsa(Edge::Gateway) => "xauth_rsa_server",
+        AuthMethod::HybridRsa(Edge::Client) => "hybrid_rsa_client",
+        AuthMethod::HybridRsa(Edge::Gateway) => "hybrid_rsa_server",
     }
 }
 
@@ -304,13 +320,25 @@ const fn hash_number(hash: HashAlgorithm) -> iana::HashAlgorithm {
     }
 }
 
-const fn auth_number(auth: AuthMethod) -> iana::AuthenticationMethod {
+/// The number of a method. Where a login follows it says whether the client begins phase 1 (`Init`) or the gateway
+/// (`Resp`).
+const fn auth_number(auth: AuthMethod, me: Role) -> iana::AuthenticationMethod {
     use iana::AuthenticationMethod as Number;
+    let client_begins = matches!(
+        (auth.edge(), me),
+        (Some(Edge::Client), Role::Initiator) | (Some(Edge::Gateway), Role::Responder)
+    );
     match auth {
         AuthMethod::PreSharedKey => Number::PRE_SHARED_KEY,
         AuthMethod::RsaSignature => Number::RSA_SIGNATURES,
         AuthMethod::Ecdsa256 => Number::ECDSA_256,
         AuthMethod::Ecdsa384 => Number::ECDSA_384,
         AuthMethod::Ecdsa521 => Number::ECDSA_521,
+        AuthMethod::XauthPreSharedKey(_) if client_begins => Number::XAUTH_INIT_PRE_SHARED,
+        AuthMethod::XauthPreSharedKey(_) => Number::XAUTH_RESP_PRE_SHARED,
+        AuthMethod::XauthRsa(_) if client_begins => Number::XAUTH_INIT_RSA,
+        AuthMethod::XauthRsa(_) => Number::XAUTH_RESP_RSA,
+        AuthMethod::HybridRsa(_) if client_begins => Number::HYBRID_INIT_RSA,
+        AuthMethod::HybridRsa(_) => Number::HYBRID_RESP_RSA,
     }
 }

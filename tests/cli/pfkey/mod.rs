@@ -7,7 +7,7 @@
 
 mod faults;
 mod life;
-mod model;
+pub(crate) mod model;
 mod operator;
-mod server;
-mod world;
+pub(crate) mod server;
+pub(crate) mod world;

@@ -30,7 +30,7 @@ pub(crate) enum Side {
 }
 
 impl Side {
-    fn number(self) -> u8 {
+    pub(crate) fn number(self) -> u8 {
         if self == Self::A { 1 } else { 2 }
     }
 }
@@ -179,9 +179,9 @@ pub(crate) fn gateways(dialect: Dialect, net: u8) -> Option<[Gateway; 2]> {
 
 /// Where a gateway is.
 #[derive(Clone, Copy)]
-struct Place {
-    net: u8,
-    side: Side,
+pub(crate) struct Place {
+    pub(crate) net: u8,
+    pub(crate) side: Side,
 }
 
 impl Place {
@@ -189,11 +189,11 @@ impl Place {
         Ipv4Addr::new(127, 77, self.net, side.number()).into()
     }
 
-    fn us(self) -> IpAddr {
+    pub(crate) fn us(self) -> IpAddr {
         self.address(self.side)
     }
 
-    fn peer(self) -> IpAddr {
+    pub(crate) fn peer(self) -> IpAddr {
         self.address(if self.side == Side::A { Side::B } else { Side::A })
     }
 
@@ -202,7 +202,7 @@ impl Place {
         Selector::between(inner(self.side.number()), inner(3 - self.side.number()))
     }
 
-    fn policy(self, direction: Direction) -> FlowPolicy {
+    pub(crate) fn policy(self, direction: Direction) -> FlowPolicy {
         let rule = SecurityRule {
             protocol: Protocol::Esp,
             mode: Mode::Tunnel,
@@ -254,7 +254,7 @@ impl Place {
     }
 }
 
-fn secret(folder: &TempDir, name: &str, text: &str) -> PathBuf {
+pub(crate) fn secret(folder: &TempDir, name: &str, text: &str) -> PathBuf {
     let path = folder.path().join(name);
     fs::write(&path, text).unwrap();
     fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();

@@ -26,7 +26,7 @@ fn rule() -> impl Strategy<Value = String> {
         (optional(&["", "active", "passive", "dynamic"]), optional(&["", "esp", "ah", "esp tunnel", "ah transport"])),
         (optional(&["", "proto tcp", "proto 47"]), host.clone(), host, optional(&["", "port 80", "port ssh"])),
         (proptest::option::of(one.clone()), proptest::option::of(one)),
-        optional(&["", "main", "main auth hmac-sha1 enc blowfish group modp1024", "main lifetime 1h"]),
+        optional(&["", "main", "main auth hmac-sha1 enc blowfish group modp1024", "main lifetime 1h", "aggressive", "aggressive group modp2048"]),
         optional(&["", "quick group none", "quick enc \"aes-256\" lifetime 20m auth hmac-sha2-512"]),
         (optional(&["", "srcid 10.0.0.1", "srcid \"a b\" dstid u@example.org"]), proptest::option::of(secret)),
     )

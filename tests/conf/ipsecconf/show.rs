@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use coati::ike::policy::{Phase1Policy, Phase2Policy, Policy, SourceRef};
+use coati::ike::policy::{Phase1Exchange, Phase1Policy, Phase2Policy, Policy, SourceRef};
 
 pub(crate) fn show(policy: &Policy) -> String {
     let mut out = String::new();
@@ -33,13 +33,14 @@ fn place(at: &SourceRef) -> String {
 fn phase1(out: &mut String, p: &Phase1Policy) {
     writeln!(
         out,
-        "phase1 {} remote {:?} local {:?} id {:?} peer {:?}{}{}",
+        "phase1 {} remote {:?} local {:?} id {:?} peer {:?}{}{}{}",
         p.name,
         p.remote,
         p.local,
         p.my_id,
         p.peer_ids,
         if p.passive { " passive" } else { "" },
+        if p.exchanges == [Phase1Exchange::Aggressive] { " aggressive" } else { "" },
         p.dpd_delay.map(|d| format!(" dpd {d:?}")).unwrap_or_default(),
     )
     .expect("text");

@@ -6,6 +6,8 @@ mod goldens;
 mod odd_files;
 mod plain_keys;
 mod quirks;
+mod road_clients;
+mod road_warriors;
 mod roundtrip;
 mod selection;
 mod tutorial;

@@ -38,6 +38,22 @@ fn net(text: &str, len: u8) -> Prefix {
     Prefix::new(address(text), len).expect("a prefix")
 }
 
+/// The first is begun, all are taken.
+#[test]
+fn exchanges_keep_their_order() {
+    use coati::ike::policy::Phase1Exchange::{Aggressive, Main};
+    for (written, meant) in [
+        ("main", &[Main][..]),
+        ("aggressive", &[Aggressive]),
+        ("main,aggressive", &[Main, Aggressive]),
+        ("aggressive base main", &[Aggressive, Main]),
+    ] {
+        let conf =
+            case("racoon/tutorial.conf").replace("exchange_mode main", &format!("exchange_mode {written}"));
+        assert_eq!(policy(&conf, None, &NoFiles).phase1[0].exchanges, meant, "{written}");
+    }
+}
+
 #[test]
 fn phase_1_of_the_tutorial() {
     let policy = policy(&case("racoon/tutorial.conf"), None, &NoFiles);

@@ -4,7 +4,7 @@ use super::Resolver;
 use crate::conf::racoon::ast::Value;
 use crate::conf::span::{Span, Spanned};
 use crate::crypto::alg::{CipherAlgorithm, Group, HashAlgorithm};
-use crate::ike::policy::AuthMethod;
+use crate::ike::policy::{AuthMethod, Edge};
 
 pub(super) fn cipher(name: &str) -> Option<CipherAlgorithm> {
     Some(match name {
@@ -36,6 +36,12 @@ pub(super) fn auth_method(name: &str) -> Option<AuthMethod> {
     Some(match name {
         "pre_shared_key" => AuthMethod::PreSharedKey,
         "rsasig" => AuthMethod::RsaSignature,
+        "xauth_psk_client" => AuthMethod::XauthPreSharedKey(Edge::Client),
+        "xauth_psk_server" => AuthMethod::XauthPreSharedKey(Edge::Gateway),
+        "xauth_rsa_client" => AuthMethod::XauthRsa(Edge::Client),
+        "xauth_rsa_server" => AuthMethod::XauthRsa(Edge::Gateway),
+        "hybrid_rsa_client" => AuthMethod::HybridRsa(Edge::Client),
+        "hybrid_rsa_server" => AuthMethod::HybridRsa(Edge::Gateway),
         _ => return None,
     })
 }

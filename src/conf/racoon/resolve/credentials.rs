@@ -28,6 +28,13 @@ pub(super) struct Proofs {
     pub(super) send_cr: bool,
 }
 
+/// Whose certificates phase 1 is authenticated with.
+#[derive(Clone, Copy)]
+pub(super) struct Certificates {
+    pub(super) ours: bool,
+    pub(super) peers: bool,
+}
+
 /// What an identifier statement says.
 enum Written {
     /// The address that the exchange runs on.
@@ -38,19 +45,19 @@ enum Written {
 }
 
 impl Resolver<'_> {
-    pub(super) fn identity(&mut self, remote: &EffectiveRemote<'_>, uses_certificates: bool) -> Proofs {
+    pub(super) fn identity(&mut self, remote: &EffectiveRemote<'_>, uses: Certificates) -> Proofs {
         let settings = &remote.settings;
         for name in ["certificate_type", "ca_type"] {
             self.only_once(&remote.remote.settings, name);
         }
-        let credential = self.credential(remote, uses_certificates).map(Arc::new);
+        let credential = self.credential(remote, uses.ours).map(Arc::new);
         let my_id = ast::last(settings, "my_identifier")
             .and_then(|setting| self.my_identifier(setting, remote, credential.as_deref()))
             .unwrap_or(MyIdentity::LocalAddress);
         let peer_ids = self.peer_ids(settings);
         let pinned = self.pins(settings);
         let has_raw_pins = pinned.entries.iter().any(|pin| matches!(pin.key, PinnedKey::PublicKey(_)));
-        let trust = match uses_certificates && !has_raw_pins {
+        let trust = match uses.peers && !has_raw_pins {
             true => self.trust(settings),
             false => TrustStore::default(),
         };
@@ -62,7 +69,7 @@ impl Resolver<'_> {
             on("send_cr", !is_plain || pinned.is_empty()),
         );
         let proves = !trust.is_empty() || !pinned.is_empty() || !verify_cert;
-        if uses_certificates && !proves && self.env.is_open() {
+        if uses.peers && !proves && self.env.is_open() {
             let error = Diagnostic::error(
                 &remote.remote.name.span,
                 "the remote uses certificates, but no authority is trusted and no key of the peer is known",
@@ -212,7 +219,10 @@ impl Resolver<'_> {
         let Some(setting) = ast::last(&remote.settings, "certificate_type") else {
             if needed {
                 let head = &remote.remote.name.span;
-                let error = Diagnostic::error(head, "rsasig needs a private key of ours");
+                let error = Diagnostic::error(
+                    head,
+                    "RSA signatures need a certificate of ours, or a key that the peer knows",
+                );
                 self.diagnostics.push(error.with_help("add `certificate_type x509 \"CERT\" \"KEY\";`"));
             }
             return None;

@@ -1,14 +1,16 @@
 //! What is not policy: where to listen, what to log, where the files of the daemon are.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
 use crate::conf::racoon::ast::{self, Item, RacoonConfig, Setting, Value};
 
 /// An address to listen on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ListenAddress {
-    /// Address and port.
-    pub address: SocketAddr,
+    /// The address.
+    pub address: IpAddr,
+    /// The port; where none is written racoon 0.8 takes its ISAKMP port, also for ESP in UDP.
+    pub port: Option<u16>,
     /// Whether it is for ESP in UDP.
     pub natt: bool,
 }
@@ -47,6 +49,10 @@ pub struct Globals {
     pub admin_socket: AdminSocket,
     /// `path pidfile`.
     pub pid_file: Option<String>,
+    /// `path backupsa`.
+    pub backup_sa: Option<String>,
+    /// `pfkey_buffer`, in kilobytes; 0 is what the system gives.
+    pub pfkey_buffer: u32,
 }
 
 /// Reads them out of a configuration.
@@ -57,13 +63,20 @@ pub fn globals(config: &RacoonConfig) -> Globals {
         strict_address: false,
         admin_socket: AdminSocket::Default,
         pid_file: None,
+        backup_sa: None,
+        pfkey_buffer: 0,
     };
     for item in &config.items {
         match item {
             Item::Setting(s) if s.name.value == "log" => globals.log = s.word().unwrap_or("info"),
-            Item::Setting(s) if s.name.value == "path" && s.word() == Some("pidfile") => {
-                globals.pid_file = s.text().map(str::to_owned);
+            Item::Setting(s) if s.name.value == "pfkey_buffer" => {
+                globals.pfkey_buffer = s.number().unwrap_or(0);
             }
+            Item::Setting(s) if s.name.value == "path" => match s.word() {
+                Some("pidfile") => globals.pid_file = s.text().map(str::to_owned),
+                Some("backupsa") => globals.backup_sa = s.text().map(str::to_owned),
+                _ => {}
+            },
             Item::Block(block) if block.name.value == "listen" => listen(&mut globals, &block.settings),
             _ => {}
         }
@@ -82,11 +95,7 @@ fn listen(globals: &mut Globals, settings: &[Setting]) {
             _ => None,
         });
         let natt = setting.name.value == "isakmp_natt";
-        globals.listen.extend(address.map(|a: IpAddr| ListenAddress {
-            // racoon 0.8 takes 500 for both when the port is left out.
-            address: SocketAddr::new(a, port.unwrap_or(500)),
-            natt,
-        }));
+        globals.listen.extend(address.map(|address| ListenAddress { address, port, natt }));
     }
     globals.strict_address |= ast::last(settings, "strict_address").is_some();
     if let Some(setting) = ast::last(settings, "adminsock") {

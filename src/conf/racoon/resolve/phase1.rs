@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::credentials::Certificates;
 use super::phase2::ph1id;
 use super::{Check, EffectiveRemote, Resolver, algorithms};
 use crate::conf::diagnostic::Diagnostic;
@@ -11,7 +12,7 @@ use crate::conf::racoon::ast::{self, Block, RemoteName, Setting, Value};
 use crate::conf::span::{Span, Spanned};
 use crate::ike::policy::{
     AuthMethod, Bounds, GeneratePolicy, Grants, Hooks, NatTraversal, Padding, Phase1Exchange, Phase1Policy,
-    Phase1Transform, Rekey, RemoteAccess, Sourced, Upkeep,
+    Phase1Transform, Rekey, Sourced, Upkeep,
 };
 
 /// racoon's lifetime of both phases where none is written.
@@ -33,9 +34,12 @@ impl Resolver<'_> {
         if exchanges.contains(&Phase1Exchange::Aggressive) {
             self.one_group(&remote.proposals);
         }
-        let uses = |method| transforms.iter().any(|t: &Phase1Transform| t.auth.value == method);
-        let identity = self.identity(remote, uses(AuthMethod::RsaSignature));
-        if uses(AuthMethod::PreSharedKey) {
+        let uses = |does: fn(AuthMethod) -> bool| transforms.iter().any(|t| does(t.auth.value));
+        let certificates =
+            Certificates { ours: uses(AuthMethod::we_sign), peers: uses(AuthMethod::peer_signs) };
+        let identity = self.identity(remote, certificates);
+        let remote_access = self.remote_access(remote, &transforms);
+        if uses(AuthMethod::is_pre_shared) {
             self.check_psk(remote, address);
         }
         let on = |name, default| ast::last(settings, name).map_or(default, Setting::is_on);
@@ -64,8 +68,12 @@ impl Resolver<'_> {
             nonce_len: self.nonce_size(settings),
             padding: self.padding(),
             grants: grants(settings),
-            remote_access: RemoteAccess::default(),
-            hooks: Hooks::default(),
+            remote_access,
+            hooks: Hooks {
+                phase1_up: self.script(settings, "phase1_up"),
+                phase1_down: self.script(settings, "phase1_down"),
+                phase1_dead: self.script(settings, "phase1_dead"),
+            },
             dpd_delay: ast::last(settings, "dpd_delay")
                 .and_then(Setting::number)
                 .filter(|seconds| *seconds > 0)
@@ -119,8 +127,7 @@ impl Resolver<'_> {
         for setting in &remote.settings {
             let word = setting.word().unwrap_or_default();
             match setting.name.value {
-                "xauth_login" | "script" => self.not_implemented(setting),
-                "mode_cfg" | "weak_phase1_check" if word == "on" => {
+                "weak_phase1_check" if word == "on" => {
                     self.not_implemented(setting);
                 }
                 "situation" if word != "identity_only" => self.not_implemented(setting),
