@@ -3,6 +3,7 @@
 
 pub mod conf_ipsec;
 pub mod conf_racoon;
+pub mod conf_setkey;
 pub mod decrypted;
 mod gateway;
 mod pfkey;

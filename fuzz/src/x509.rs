@@ -63,7 +63,7 @@ fn check_chain(certificates: Vec<Vec<u8>>, anchor: &Certificate) {
     for identity in identities {
         let request = VerifyRequest {
             certificates: certificates.clone(),
-            pinned: None,
+            pinned: Vec::new(),
             trust: Arc::new(TrustStore::new(vec![anchor.clone()])),
             check_chain: true,
             identity,

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use super::diagnostic::{self, Diagnostic};
+use super::diagnostic::{self, Diagnostic, Severity};
 use super::environment::Environment;
 use super::setkey::SetkeyConfig;
 use super::{ipsecconf, racoon, setkey};
@@ -89,9 +89,9 @@ fn guess_line(line: &str) -> Option<Dialect> {
 }
 
 impl CheckOutcome {
-    /// Whether every file can be used.
+    /// Whether every file can be used, and all of it works.
     pub fn is_ok(&self) -> bool {
-        !diagnostic::has_errors(&self.diagnostics)
+        self.diagnostics.iter().all(|d| d.severity == Severity::Warning)
     }
 }
 
@@ -172,9 +172,13 @@ impl File {
     }
 
     fn summary(&self, found: &[Diagnostic]) -> String {
-        let errors = found.iter().filter(|d| d.is_error()).count();
-        let warnings = found.len() - errors;
-        let verdict = if errors == 0 { "ok" } else { "refused" };
+        let warnings = found.iter().filter(|d| d.severity == Severity::Warning).count();
+        let errors = found.len() - warnings;
+        let verdict = match (diagnostic::has_errors(found), errors) {
+            (true, _) => "refused",
+            (false, 0) => "ok",
+            (false, _) => "faulty",
+        };
         let (name, dialect) = (&self.name, self.dialect.name());
         let count = |n: usize, word: &str| format!("{n} {word}{}", if n == 1 { "" } else { "s" });
         format!("{name}: {verdict} as {dialect}, {}, {}", count(errors, "error"), count(warnings, "warning"))

@@ -9,6 +9,8 @@ use super::span::Span;
 pub enum Severity {
     /// The configuration cannot be used.
     Error,
+    /// It can, but what this is about does not work until the operator acts.
+    Fault,
     /// It can, but the operator should look.
     Warning,
 }
@@ -29,7 +31,7 @@ pub struct Diagnostic {
 impl fmt::Display for Severity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Error => "error",
+            Self::Error | Self::Fault => "error",
             Self::Warning => "warning",
         })
     }
@@ -39,6 +41,11 @@ impl Diagnostic {
     /// An error at that place.
     pub fn error(span: &Span, message: impl Into<String>) -> Self {
         Self { severity: Severity::Error, span: Some(span.clone()), message: message.into(), help: None }
+    }
+
+    /// A fault at that place.
+    pub fn fault(span: &Span, message: impl Into<String>) -> Self {
+        Self { severity: Severity::Fault, ..Self::error(span, message) }
     }
 
     /// A warning at that place.
@@ -86,7 +93,8 @@ impl fmt::Display for Diagnostic {
         let at = span.position();
         let (file, severity, message) = (span.file().name(), self.severity, &self.message);
         write!(f, "{file}:{}:{}: {severity}: {message}", at.line, at.column)?;
-        write!(f, "\n  {}\n  {}", show_line(&span.shown_line()), carets(span, at.column))?;
+        let (line, carets) = excerpt(span, at.column);
+        write!(f, "\n  {line}\n  {carets}")?;
         self.help.iter().try_for_each(|help| write!(f, "\n  help: {help}"))
     }
 }
@@ -113,13 +121,24 @@ fn hide_secret(line: &str) -> String {
     shown.chars().chain(hidden.chars().map(star)).collect()
 }
 
-fn carets(span: &Span, column: u32) -> String {
-    let line = span.line();
-    let before = column.saturating_sub(1) as usize;
-    let indent: String = line.chars().take(before).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
-    let on_this_line = line.chars().count().saturating_sub(before).max(1);
-    let width = span.text().chars().count().clamp(1, on_this_line);
-    format!("{indent}{}", "^".repeat(width))
+/// Characters of a line that are shown. More would hide the finding.
+const MAX_SHOWN: usize = 240;
+/// Of them so many before the place that is meant.
+const MAX_BEFORE: usize = 80;
+
+/// The line and the carets under what is meant; of a very long line the part around it.
+fn excerpt(span: &Span, column: u32) -> (String, String) {
+    let line: Vec<char> = show_line(&span.shown_line()).chars().collect();
+    let before = (column.saturating_sub(1) as usize).min(line.len());
+    let start = before.saturating_sub(MAX_BEFORE).min(line.len().saturating_sub(MAX_SHOWN));
+    let end = (start + MAX_SHOWN).min(line.len());
+    let head = if start > 0 { ".. " } else { "" };
+    let tail = if end < line.len() { " .." } else { "" };
+    let blank = |c: &char| if *c == '\t' { '\t' } else { ' ' };
+    let indent: String = head.chars().map(|_| ' ').chain(line[start..before].iter().map(blank)).collect();
+    let width = span.text().chars().take(MAX_SHOWN).count().clamp(1, (end - before).max(1));
+    let shown: String = line[start..end].iter().collect();
+    (format!("{head}{shown}{tail}"), format!("{indent}{}", "^".repeat(width)))
 }
 
 /// Levenshtein's distance.
@@ -203,6 +222,22 @@ mod tests {
         let shown = Diagnostic::warning(&file.span(3, 8), "x").to_string();
         assert_eq!(shown, "f:1:4: warning: x\n  ab cd\n     ^^");
         assert_eq!(Diagnostic::error(&file.end(), "y").to_string(), "f:2:3: error: y\n  ef\n    ^");
+    }
+
+    #[test]
+    fn of_a_long_line_the_part_around_the_place_is_shown() {
+        let text = format!("{} here {}", "a".repeat(1000), "b".repeat(1000));
+        let file = SourceFile::new("f", text);
+        let shown = Diagnostic::error(&file.span(1001, 1005), "x").to_string();
+        let expected = format!(
+            "f:1:1002: error: x\n  .. {} here {} ..\n  {}^^^^",
+            "a".repeat(79),
+            "b".repeat(155),
+            " ".repeat(83)
+        );
+        assert_eq!(shown, expected);
+        let whole = Diagnostic::error(&file.span(0, 1000), "y").to_string();
+        assert_eq!(whole, format!("f:1:1: error: y\n  {} ..\n  {}", "a".repeat(240), "^".repeat(240)));
     }
 
     #[test]

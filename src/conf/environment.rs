@@ -21,6 +21,10 @@ pub trait Environment {
     fn lookup_host(&self, name: &str) -> Vec<IpAddr>;
     /// All our addresses.
     fn own_addresses(&self) -> Vec<IpAddr>;
+    /// The home directory of that user, or of the one who runs us.
+    fn home_of(&self, _user: Option<&str>) -> Option<PathBuf> {
+        None
+    }
     /// The path without links and dots. Where no file is looked at, only the dots can go.
     fn real_path(&self, path: &Path) -> io::Result<PathBuf> {
         Ok(without_dots(path))
@@ -200,6 +204,13 @@ impl<N: Network> Environment for SystemEnvironment<N> {
 
     fn own_addresses(&self) -> Vec<IpAddr> {
         self.named(|_| true)
+    }
+
+    fn home_of(&self, user: Option<&str>) -> Option<PathBuf> {
+        match user {
+            None => std::env::var_os("HOME").map(PathBuf::from),
+            Some(name) => nix::unistd::User::from_name(name).ok().flatten().map(|user| user.dir),
+        }
     }
 }
 

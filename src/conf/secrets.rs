@@ -25,7 +25,8 @@ pub fn check_secret_file(path: &Path) -> Result<(), SecretFileError> {
 }
 
 /// Reads racoon's `psk.txt`: an identity, blanks, and the key, which is the rest of the line or, behind `0x`,
-/// hexadecimal. `#` begins a comment in the first column only. Of several keys for one peer the first counts.
+/// hexadecimal. `#` begins a comment in the first column only. Of several keys for one peer the first counts. A line
+/// that gives no key is a fault of its peer alone, as in racoon.
 ///
 /// The diagnostics show the identities, never the keys.
 pub fn parse_psk(name: &str, octets: &[u8]) -> (PskTable, Vec<Diagnostic>) {
@@ -40,7 +41,7 @@ pub fn parse_psk(name: &str, octets: &[u8]) -> (PskTable, Vec<Diagnostic>) {
             continue;
         }
         if id == "*" {
-            let message = "`*` is taken as the key of every peer that has none of its own";
+            let message = "`*` is the key of every peer that has none of its own: whoever knows it can pose as any of them";
             diagnostics.push(Diagnostic::warning(&span, message));
         }
         match read_key(key) {
@@ -49,7 +50,9 @@ pub fn parse_psk(name: &str, octets: &[u8]) -> (PskTable, Vec<Diagnostic>) {
                 key: Secret::new(key),
                 at: span.source_ref_as(format!("key of {id}")),
             }),
-            Err(why) => diagnostics.push(Diagnostic::error(&span, format!("the key of `{id}` {why}"))),
+            Err(why) => {
+                diagnostics.push(Diagnostic::fault(&span, format!("the key of `{id}` {why}; it has none")))
+            }
         }
     }
     (table, diagnostics)

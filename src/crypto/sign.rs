@@ -8,9 +8,11 @@ use ::rsa::pkcs8::PrivateKeyInfoRef;
 mod ecdsa;
 pub(in crate::crypto) mod pem;
 mod public;
+mod raw;
 mod rsa;
 
 pub(in crate::crypto) use public::PublicKey;
+pub use raw::{RawPublicKey, RsaParts, rsa_private_key};
 pub(in crate::crypto) use rsa::digest_info;
 
 /// The kind of signature, as the authentication method names it.

@@ -21,4 +21,4 @@ pub use certificate::{AltName, Certificate, CertificateError, SignatureAlgorithm
 pub use error::{Fault, VerifyError};
 pub use identity::CertificateIdentity;
 pub use request::{VerifiedPeer, VerifyRequest, Weakness};
-pub use trust::{Credential, CredentialError, TrustStore};
+pub use trust::{Credential, CredentialError, PinnedKey, TrustStore};

@@ -9,7 +9,7 @@ use super::log::Dialect;
 use super::network::HostNetwork;
 use super::settings::Settings;
 use crate::conf::diagnostic::{has_errors, render};
-use crate::conf::{Diagnostic, Environment, SystemEnvironment, ipsecconf, racoon, setkey};
+use crate::conf::{Diagnostic, Environment, Severity, SystemEnvironment, ipsecconf, racoon, setkey};
 use crate::ike::policy::Policy;
 
 /// Which files say what to do.
@@ -40,6 +40,8 @@ pub struct Loaded {
     pub settings: Settings,
     /// What an operator should look at, a line each.
     pub warnings: Vec<String>,
+    /// What will not work until an operator acts, a line each.
+    pub faults: Vec<String>,
 }
 
 /// Why there is no policy.
@@ -132,21 +134,24 @@ fn load_racoon(conf: &Path, setkey_file: Option<&Path>, env: &dyn Environment) -
     found.append(&mut more);
     let Some(policy) = policy else { return Err(LoadError::Wrong(found)) };
     let settings = Settings::of_racoon(racoon::globals(&config));
-    Ok(Loaded { policy: Arc::new(policy), settings, warnings: warnings(&found) })
+    let (warnings, faults) = (lines(&found, Severity::Warning), lines(&found, Severity::Fault));
+    Ok(Loaded { policy: Arc::new(policy), settings, warnings, faults })
 }
 
 fn load_open_bsd(conf: &Path, dir: &Path, env: &dyn Environment) -> Result<Loaded, LoadError> {
     let rules = ipsecconf::load(conf, &read(conf, env)?, env).map_err(LoadError::Wrong)?;
     let resolved = ipsecconf::resolve(&rules, Some(dir), env).map_err(LoadError::Wrong)?;
-    let warnings = warnings(&resolved.warnings);
-    Ok(Loaded { policy: Arc::new(resolved.policy), settings: Settings::default(), warnings })
+    let found = &resolved.warnings;
+    let (warnings, faults) = (lines(found, Severity::Warning), lines(found, Severity::Fault));
+    Ok(Loaded { policy: Arc::new(resolved.policy), settings: Settings::default(), warnings, faults })
 }
 
-/// The first line of each finding, without the excerpt of the file. Weak algorithms are left out: the daemon names them
-/// for every front alike, once for each peer.
-fn warnings(found: &[Diagnostic]) -> Vec<String> {
-    let others = found.iter().filter(|d| !d.message.contains(" is weak: "));
-    others.filter_map(|d| Some(d.to_string().lines().next()?.replacen(" warning:", "", 1))).collect()
+/// The first line of each finding of that severity, without the excerpt of the file. Weak algorithms are left out: the
+/// daemon names them for every front alike, once for each peer.
+fn lines(found: &[Diagnostic], severity: Severity) -> Vec<String> {
+    let others = found.iter().filter(|d| d.severity == severity && !d.message.contains(" is weak: "));
+    let word = format!(" {severity}:");
+    others.filter_map(|d| Some(d.to_string().lines().next()?.replacen(&word, "", 1))).collect()
 }
 
 fn read(path: &Path, env: &dyn Environment) -> Result<String, LoadError> {

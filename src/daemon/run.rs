@@ -332,6 +332,9 @@ fn load(front: &Front, logger: &Logger, peer_port: Option<u16>) -> Result<Loaded
     if let Some(port) = peer_port {
         with_peer_port(&mut loaded.policy, port);
     }
+    for line in &loaded.faults {
+        logger.line(Level::Error, line.as_str());
+    }
     for line in &loaded.warnings {
         logger.line(Level::Warning, line.as_str());
     }

@@ -12,6 +12,8 @@ use crate::wire::message::emit_message;
 pub(super) struct MessageCipher {
     key: Box<dyn CipherKey>,
     block_len: usize,
+    /// Where the last octet has to give the length of the padding: what is to be added to it.
+    length_octet: Option<u8>,
 }
 
 impl std::fmt::Debug for MessageCipher {
@@ -35,7 +37,13 @@ pub(super) struct Opened {
 
 impl MessageCipher {
     pub(super) fn new(cipher: &dyn Cipher, key: &[u8]) -> Result<Self, CipherError> {
-        Ok(Self { key: cipher.with_key(key)?, block_len: cipher.block_len() })
+        Ok(Self { key: cipher.with_key(key)?, block_len: cipher.block_len(), length_octet: None })
+    }
+
+    /// The same, strict with the peer's padding where the policy is.
+    pub(super) fn reading(self, padding: Padding) -> Self {
+        let length_octet = padding.length_octet.filter(|_| padding.strict).map(u8::from);
+        Self { length_octet, ..self }
     }
 
     pub(super) fn block_len(&self) -> usize {
@@ -50,6 +58,11 @@ impl MessageCipher {
         }
         let mut plain = body.to_vec();
         self.key.decrypt(&iv.0, &mut plain).map_err(Why::Cipher)?;
+        if let (Some(more), Some(last)) = (self.length_octet, plain.last()) {
+            let padding = usize::from(*last) + usize::from(more);
+            let len = plain.len().checked_sub(padding).ok_or(Why::Padding { padding, len: plain.len() })?;
+            plain.truncate(len);
+        }
         Ok(Opened { plain, next_iv: Iv(body[body.len() - self.block_len..].to_vec()) })
     }
 
@@ -110,11 +123,46 @@ mod tests {
             body
         };
         let zeros = Padding::default();
-        let racoon = Padding { randomize: true, length_octet: Some(true), random_extra: 0 };
+        let racoon = Padding { randomize: true, length_octet: Some(true), ..Padding::default() };
         assert_eq!(padded(8, zeros), [0xaa; 8], "isakmpd adds nothing to a whole block");
         assert_eq!(padded(5, zeros)[5..], [0, 0, 0]);
         assert_eq!(padded(8, racoon).len(), 16, "racoon adds a whole block");
         assert_eq!(padded(8, racoon)[15], 7, "and says length - 1");
         assert_eq!(padded(5, racoon)[7], 2);
+    }
+
+    /// What of a message of 16 octets with this last octet is read.
+    fn read(policy: Padding, last: u8) -> Result<usize, Why> {
+        let provider = crate::crypto::default::provider();
+        let cipher = provider.cipher(crate::crypto::alg::CipherAlgorithm::Aes).expect("every build has it");
+        let cipher = MessageCipher::new(cipher, &[7; 16]).expect("a key").reading(policy);
+        let header = Header {
+            cookies: crate::wire::header::CookiePair::default(),
+            next_payload: crate::wire::registry::PayloadType::HASH,
+            version: Header::VERSION,
+            exchange: crate::wire::registry::ExchangeType::INFORMATIONAL,
+            flags: Flags::NONE,
+            message_id: crate::wire::header::MessageId::PHASE1,
+            length: 0,
+        };
+        let mut random = SeededRandom::from_seed([1; 32]);
+        let mut payloads = [0; 16];
+        payloads[15] = last;
+        let iv = Iv(vec![0; 16]);
+        let (datagram, _) =
+            cipher.seal(&iv, header, &payloads, Padding::default(), &mut random).expect("sealed");
+        cipher.open(&iv, &datagram).map(|opened| opened.plain.len())
+    }
+
+    #[test]
+    fn strict_padding_is_as_long_as_it_says() {
+        let lax = Padding { length_octet: Some(true), ..Padding::default() };
+        let exclusive = Padding { strict: true, ..lax };
+        let inclusive = Padding { length_octet: Some(false), ..exclusive };
+        assert_eq!(read(lax, 200), Ok(16));
+        assert_eq!((read(exclusive, 3), read(inclusive, 3)), (Ok(12), Ok(13)));
+        assert_eq!((read(exclusive, 15), read(inclusive, 16)), (Ok(0), Ok(0)));
+        assert_eq!(read(exclusive, 16), Err(Why::Padding { padding: 17, len: 16 }));
+        assert_eq!(read(inclusive, 255), Err(Why::Padding { padding: 255, len: 16 }));
     }
 }

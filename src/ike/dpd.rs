@@ -6,11 +6,6 @@ use crate::time::Instant;
 use crate::wire::payload::Notification;
 use crate::wire::registry::NotifyMessageType;
 
-/// Seconds between two questions that have no answer.
-pub(super) const RETRY: Duration = Duration::from_secs(5);
-/// Questions without an answer after which the peer is dead.
-const MAX_FAILURES: u8 = 5;
-
 /// What is known of the peer's liveness.
 #[derive(Debug, Default)]
 pub(super) struct DeadPeer {
@@ -43,13 +38,13 @@ impl DeadPeer {
         self.last_heard <= then
     }
 
-    /// The timer fired.
-    pub(super) fn probe(&mut self, now: Instant, delay: Duration) -> Probe {
+    /// The timer fired. After `failures` questions without an answer the peer is dead.
+    pub(super) fn probe(&mut self, now: Instant, delay: Duration, failures: u8) -> Probe {
         let quiet = now.saturating_since(self.last_heard);
         if quiet < delay {
             return Probe::Later(self.last_heard + delay);
         }
-        if self.unanswered >= MAX_FAILURES {
+        if self.unanswered >= failures {
             return Probe::Dead;
         }
         self.unanswered += 1;
@@ -79,13 +74,13 @@ mod tests {
     fn asks_only_after_silence_and_gives_up_after_five() {
         let mut peer = DeadPeer::default();
         peer.heard(Instant(1_000_000));
-        assert_eq!(peer.probe(Instant(2_000_000), DELAY), Probe::Later(Instant(31_000_000)));
+        assert_eq!(peer.probe(Instant(2_000_000), DELAY, 5), Probe::Later(Instant(31_000_000)));
         for n in 1..=5 {
-            assert_eq!(peer.probe(Instant(40_000_000), DELAY), Probe::Ask(n));
+            assert_eq!(peer.probe(Instant(40_000_000), DELAY, 5), Probe::Ask(n));
         }
-        assert_eq!(peer.probe(Instant(40_000_000), DELAY), Probe::Dead);
+        assert_eq!(peer.probe(Instant(40_000_000), DELAY, 5), Probe::Dead);
         peer.heard(Instant(40_000_000));
-        assert_eq!(peer.probe(Instant(70_000_000), DELAY), Probe::Ask(6));
+        assert_eq!(peer.probe(Instant(70_000_000), DELAY, 5), Probe::Ask(6));
     }
 
     #[test]

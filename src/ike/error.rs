@@ -5,6 +5,7 @@
 //! [`Why::severity`].
 
 use std::fmt;
+use std::sync::Arc;
 
 use super::policy::{Phase1Exchange, SourceRef};
 use crate::crypto::cipher::CipherError;
@@ -114,6 +115,13 @@ pub enum Why {
     Dh(DhError),
     /// Something about the cipher does not fit.
     Cipher(CipherError),
+    /// The last octet says more padding than there is message.
+    Padding {
+        /// Octets of padding.
+        padding: usize,
+        /// Octets of the message.
+        len: usize,
+    },
     /// We could not sign.
     Sign(SignError),
     /// The peer's certificate or signature is refused.
@@ -124,6 +132,8 @@ pub enum Why {
     Kernel(KernelError),
     /// There is no pre-shared key for the peer.
     NoPreSharedKey,
+    /// The file with the pre-shared keys is not used; this says which and why.
+    KeysRefused(Arc<str>),
     /// The policy names no certificate of ours.
     NoCredential,
     /// An algorithm is not in this build.
@@ -271,6 +281,7 @@ impl Why {
             | Self::MessageIdReused
             | Self::MissingPayload(_)
             | Self::Encryption { .. }
+            | Self::Padding { .. }
             | Self::Reflected
             | Self::ForeignSpi
             | Self::Unauthenticated(_)
@@ -334,14 +345,16 @@ impl fmt::Display for Why {
             Self::HashMismatch { which, .. } => write!(f, "{which} is wrong"),
             Self::Dh(error) => error.fmt(f),
             Self::Cipher(error) => error.fmt(f),
+            Self::Padding { padding, len } => {
+                write!(f, "{padding} octets of padding are announced in a message of {len}")
+            }
             Self::Sign(error) => error.fmt(f),
             Self::Verify(error) => error.fmt(f),
             Self::NoRandom => f.write_str("the random source failed"),
             Self::Kernel(error) => write!(f, "the kernel refused: {error}"),
             Self::NoPreSharedKey => f.write_str("there is no pre-shared key for this peer"),
-            Self::NoCredential => {
-                f.write_str("no certificate and private key of ours are configured for this peer")
-            }
+            Self::KeysRefused(why) => write!(f, "there is no pre-shared key for this peer: {why}"),
+            Self::NoCredential => f.write_str("no private key of ours is configured for this peer"),
             Self::NotBuilt(what) => write!(f, "this build has no {what}"),
             Self::BadIdentity(id) => write!(f, "an identity of type {id} cannot be used here"),
             Self::IdentityRefused { got, expected } => {

@@ -61,7 +61,9 @@ impl Exchange {
         message: Vec<u8>,
         timer: Option<Timer>,
     ) {
-        ctx.out.send(addresses, natt, &message);
+        for _ in 0..ctx.timers.copies.max(1) {
+            ctx.out.send(addresses, natt, &message);
+        }
         self.sent = message;
         self.transmissions = 1;
         self.repeats = 0;
@@ -110,7 +112,9 @@ impl Exchange {
     ) -> Again {
         match timers.retransmit.get(usize::from(self.transmissions)) {
             Some(gap) => {
-                out.send(addresses, natt, &self.sent);
+                for _ in 0..timers.copies.max(1) {
+                    out.send(addresses, natt, &self.sent);
+                }
                 out.timers.set(timer, now.mono + *gap);
                 self.transmissions += 1;
                 Again::Sent(self.transmissions)

@@ -295,7 +295,7 @@ impl Quick {
     pub(super) fn initiate(common: Common, ctx: &mut Context<'_>) -> Self {
         common.event(ctx, Phase2Event::Started);
         let state = quick_initiator::begin(&common, ctx);
-        ctx.out.timers.set(Timer::QuickGiveUp(common.id), ctx.now.mono + ctx.timers.exchange_max);
+        ctx.out.timers.set(Timer::QuickGiveUp(common.id), ctx.now.mono + ctx.timers.phase2_max);
         Self { common, state }
     }
 
@@ -303,7 +303,7 @@ impl Quick {
     pub(super) fn respond(common: Common, request: PeerRequest, ctx: &mut Context<'_>) -> Self {
         common.event(ctx, Phase2Event::Chosen(request.selection.algorithms.chosen()));
         let state = quick_responder::begin(&common, request, ctx);
-        ctx.out.timers.set(Timer::QuickGiveUp(common.id), ctx.now.mono + ctx.timers.exchange_max);
+        ctx.out.timers.set(Timer::QuickGiveUp(common.id), ctx.now.mono + ctx.timers.phase2_max);
         Self { common, state }
     }
 

@@ -3,12 +3,14 @@
 
 mod bounds;
 mod login_servers;
+mod pins;
 mod psk;
 mod reload;
 mod remote_access;
 mod responder;
 mod source;
 mod traffic;
+mod upkeep;
 
 use std::cmp::Reverse;
 use std::net::IpAddr;
@@ -19,6 +21,7 @@ pub use bounds::{Bounds, PfsRule, Rule, Verdict};
 pub use login_servers::{
     LdapAttributes, LdapServer, LoginServers, MAX_RADIUS_SERVERS, RadiusServer, RadiusServers,
 };
+pub use pins::{KeyOwner, Pin, Pins};
 pub use psk::{PskEntry, PskOwner, PskTable};
 pub use remote_access::{
     Accounting, AddressSource, AuthSource, GroupSource, Login, ModeConfig, RemoteAccess, SplitNetwork,
@@ -26,9 +29,10 @@ pub use remote_access::{
 pub use responder::{GeneratePolicy, Grants, Hooks, Phase1Exchange};
 pub use source::{SourceRef, Sourced};
 pub use traffic::{Asked, Scope, TrafficMatch, TrafficName};
+pub use upkeep::{Rekey, Upkeep};
 
 use crate::crypto::alg::{CipherAlgorithm, Group, HashAlgorithm};
-use crate::crypto::x509::{Certificate, Credential, TrustStore};
+use crate::crypto::x509::{Credential, TrustStore};
 use crate::sadb::{AuthSpec, FlowPolicy, Mode, Prefix, Protocol, SadbIdentity, Selector};
 
 /// Everything the core needs to know of the configuration. Replaced as a whole on reload.
@@ -53,9 +57,13 @@ pub struct Policy {
 pub struct Timers {
     /// The gaps between transmissions of one message; after the last gap the exchange is given up.
     pub retransmit: Vec<Duration>,
+    /// How often a message of ours is put on the wire each time it is sent (`persend`), at least once.
+    pub copies: u8,
     /// How long a quick mode may wait for a phase 1.
     pub phase1_wait: Duration,
-    /// The longest time any exchange may take, from its first message.
+    /// The longest time a quick mode may take, from its beginning to the kernel's answer.
+    pub phase2_max: Duration,
+    /// The longest time any other exchange may take, from its first message.
     pub exchange_max: Duration,
     /// NAT keepalive interval; `None` sends none.
     pub natt_keepalive: Option<Duration>,
@@ -65,7 +73,9 @@ impl Default for Timers {
     fn default() -> Self {
         Self {
             retransmit: [3, 5, 8, 14, 20].map(Duration::from_secs).to_vec(),
+            copies: 1,
             phase1_wait: Duration::from_secs(60),
+            phase2_max: Duration::from_secs(120),
             exchange_max: Duration::from_secs(120),
             natt_keepalive: Some(Duration::from_secs(20)),
         }
@@ -187,6 +197,9 @@ pub struct Padding {
     pub length_octet: Option<bool>,
     /// Extra random blocks, up to this many octets.
     pub random_extra: u8,
+    /// Take what the peer's last octet says for the length of its padding, and refuse a message that is shorter
+    /// (`strict_check`); otherwise whatever follows the payloads is padding.
+    pub strict: bool,
 }
 
 /// One peer, or a class of peers.
@@ -216,12 +229,12 @@ pub struct Phase1Policy {
     pub transforms: Vec<Phase1Transform>,
     /// Pre-shared keys.
     pub psks: Arc<PskTable>,
-    /// Our certificate and private key.
+    /// Our private key, with its certificate where it has one.
     pub credential: Option<Arc<Credential>>,
     /// The authorities we trust for this peer.
     pub trust: Arc<TrustStore>,
-    /// The peer's certificate, when it is pinned.
-    pub pinned: Option<Arc<Certificate>>,
+    /// The peer's keys and certificates, where they are known beforehand.
+    pub pinned: Arc<Pins>,
     /// Check the peer's chain and identity (`verify_cert`).
     pub verify_cert: bool,
     /// Send our certificate.
@@ -240,6 +253,8 @@ pub struct Phase1Policy {
     pub padding: Padding,
     /// Dead peer detection: seconds of silence before a probe; `None` probes nobody (answers are always given).
     pub dpd_delay: Option<Duration>,
+    /// How its ISAKMP SA is looked after.
+    pub upkeep: Upkeep,
     /// What it gets beyond what is configured in advance.
     pub grants: Grants,
     /// Extended authentication and configuration.

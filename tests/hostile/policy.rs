@@ -10,6 +10,7 @@ use coati::ike::policy::{
     AuthMethod, Bounds, Connection, Grants, Hooks, Identity, IdentityMatch, MyIdentity, NatTraversal,
     Padding, PfsRule, Phase1Exchange, Phase1Policy, Phase1Transform, Phase2Policy, Phase2Transform, Policy,
     PskEntry, PskOwner, PskTable, RemoteAccess, Rule, Scope, SourceRef, Sourced, Start, Timers, TrafficMatch,
+    Upkeep,
 };
 use coati::sadb::{AuthSpec, Mode, Prefix, Protocol, Selector};
 
@@ -65,10 +66,10 @@ pub(crate) fn phase1(peer: IpAddr, group: Group) -> Phase1Policy {
         my_id: MyIdentity::LocalAddress,
         peer_ids: vec![IdentityMatch::Exact(Identity::Address(peer))],
         transforms: vec![transform],
-        psks: Arc::new(PskTable { entries: vec![entry] }),
+        psks: Arc::new(PskTable::from(vec![entry])),
         credential: None,
         trust: Arc::new(TrustStore::default()),
-        pinned: None,
+        pinned: Arc::default(),
         verify_cert: true,
         send_cert: true,
         send_cert_request: true,
@@ -81,6 +82,7 @@ pub(crate) fn phase1(peer: IpAddr, group: Group) -> Phase1Policy {
         remote_access: RemoteAccess::default(),
         hooks: Hooks::default(),
         dpd_delay: None,
+        upkeep: Upkeep::default(),
     }
 }
 
@@ -148,7 +150,7 @@ pub(crate) fn victim_of_anybody(group: Group) -> Policy {
     anybody.remote = None;
     let key = Secret::new(psk(HONEST));
     let entry = PskEntry { owner: PskOwner::Anybody, key, at: at("psk") };
-    anybody.psks = Arc::new(PskTable { entries: vec![entry] });
+    anybody.psks = Arc::new(PskTable::from(vec![entry]));
     policy.phase1.push(Arc::new(anybody));
     policy
 }

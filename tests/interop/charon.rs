@@ -38,9 +38,12 @@ impl Charon {
     ) -> Outcome<Self> {
         let swanctl = dir.join("swanctl");
         let say = |e: std::io::Error| format!("{}: {e}", dir.display());
-        for (kind, suffix, names) in
-            [("x509ca", "crt", &["ca"][..]), ("x509", "crt", names), ("private", "key", names)]
-        {
+        for (kind, suffix, names) in [
+            ("x509ca", "crt", &["ca"][..]),
+            ("x509", "crt", names),
+            ("private", "key", names),
+            ("pubkey", "pub", names),
+        ] {
             std::fs::create_dir_all(swanctl.join(kind)).map_err(say)?;
             for name in names {
                 let file = format!("{name}.{suffix}");

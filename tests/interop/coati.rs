@@ -116,6 +116,14 @@ fn write_racoon(
                     Pki::subject(their_name)
                 ),
             ),
+            Auth::RsaKey => (
+                "rsasig",
+                format!(
+                    "my_identifier fqdn \"{OUR_NAME}\";\n    peers_identifier fqdn \"{their_name}\";\n    \
+                     verify_identifier on;\n    certificate_type plain_rsa \"coati.plain\";\n    \
+                     peers_certfile plain_rsa \"charon.plain.pub\";\n"
+                ),
+            ),
         };
         let (proposal, sainfo) = tunnel.suite.racoon(method);
         let exchange = tunnel.exchange();
@@ -161,6 +169,9 @@ fn write_ipsec_conf(
             Auth::Psk => format!("psk \"{}\"", tunnel.psk()),
             Auth::RsaFqdn => format!("srcid {OUR_NAME} dstid {}", tunnel.their_name()),
             Auth::RsaDn => return Err("ipsec.conf cannot name a DN".into()),
+            Auth::RsaKey => {
+                return Err("keys without certificates are not read from /etc/isakmpd/pubkeys yet".into());
+            }
         };
         let (phase1, phase2) = tunnel.our_life;
         let algorithms = algorithms.replacen("main", tunnel.exchange(), 1);

@@ -66,7 +66,7 @@ fn connection(text: &mut String, side: Side, tunnel: &Tunnel) {
     let file = if tunnel.fault == Some(Fault::Authority) { "stranger" } else { "charon" };
     let (auth, our_id, their_id) = match tunnel.auth {
         Auth::Psk => ("psk", OURS.to_owned(), peer(n)),
-        Auth::RsaFqdn => ("pubkey", OUR_NAME.to_owned(), tunnel.their_name().to_owned()),
+        Auth::RsaFqdn | Auth::RsaKey => ("pubkey", OUR_NAME.to_owned(), tunnel.their_name().to_owned()),
         Auth::RsaDn => ("pubkey", Pki::subject(OUR_NAME), Pki::subject(tunnel.their_name())),
     };
     let mut ours = ("coati", OURS.to_owned(), our_id, inner(Side::Ours, n, 0));
@@ -74,14 +74,19 @@ fn connection(text: &mut String, side: Side, tunnel: &Tunnel) {
     if side == Side::Ours {
         std::mem::swap(&mut ours, &mut theirs);
     }
-    let certs = if auth == "pubkey" { format!("certs = {}.crt\n", theirs.0) } else { String::new() };
+    let (proof, peers_proof) = match tunnel.auth {
+        Auth::Psk => (String::new(), String::new()),
+        Auth::RsaFqdn | Auth::RsaDn => (format!("certs = {}.crt\n", theirs.0), String::new()),
+        Auth::RsaKey => (format!("pubkeys = {}.pub\n", theirs.0), format!("pubkeys = {}.pub\n", ours.0)),
+    };
     let (phase1, phase2) = tunnel.their_rekey;
     let aggressive = if tunnel.is_aggressive { "yes" } else { "no" };
     let _ = write!(
         text,
         "t{n} {{ version = 1\n local_addrs = {}\n remote_addrs = {}\n proposals = {ike}\n send_cert = always\n\
          unique = never\n aggressive = {aggressive}\n rekey_time = {phase1}\n over_time = 60\n\
-         local {{ auth = {auth}\n id = \"{}\"\n {certs} }}\n remote {{ auth = {auth}\n id = \"{}\" }}\n\
+         local {{ auth = {auth}\n id = \"{}\"\n {proof} }}\n\
+         remote {{ auth = {auth}\n id = \"{}\"\n {peers_proof} }}\n\
          children {{ {child} {{ local_ts = {}/24\n remote_ts = {}/24\n esp_proposals = {esp}\n\
          rekey_time = {phase2}\n life_time = 86400\n rand_time = 0 }} }}\n}}\n",
         theirs.1,

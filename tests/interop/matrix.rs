@@ -52,6 +52,13 @@ pub(crate) fn cases(front: Front) -> Vec<Case> {
             }
         }
     }
+    if front == Front::Racoon {
+        let [cipher, hash, group] = REQUIRED[3];
+        let suite = Suite { phase1: REQUIRED[3], phase2: [cipher, hash, group] };
+        for initiator in [Initiator::Coati, Initiator::Charon] {
+            add(&suite.text(), suite, Auth::RsaKey, initiator);
+        }
+    }
     // Single choices: we initiate by racoon.conf, charon initiates towards ipsec.conf where that can say it.
     for (what, suite) in choices() {
         let speaks_bsd = suite.ipsec_conf().is_some();

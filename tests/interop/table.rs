@@ -48,7 +48,11 @@ fn table<'a>(text: &mut String, cases: impl Iterator<Item = &'a Case>, passed: &
     let mut rows: BTreeMap<(usize, String), [&str; 4]> = BTreeMap::new();
     let mut order: Vec<String> = Vec::new();
     for case in cases {
-        let auth = if case.tunnel.auth == Auth::Psk { "PSK" } else { "RSA" };
+        let auth = match case.tunnel.auth {
+            Auth::Psk => "PSK",
+            Auth::RsaFqdn | Auth::RsaDn => "RSA",
+            Auth::RsaKey => "RSA without certificates",
+        };
         let key = format!("{} | {auth}", case.what);
         let at = order.iter().position(|k| *k == key).unwrap_or_else(|| {
             order.push(key.clone());

@@ -12,6 +12,8 @@ pub(crate) enum Auth {
     RsaFqdn,
     /// RSA certificates of one authority, identities as ID_DER_ASN1_DN (racoon.conf only).
     RsaDn,
+    /// RSA keys that the other side knows, without certificates, identities as ID_FQDN (racoon.conf only).
+    RsaKey,
 }
 
 /// Who begins.

@@ -7,7 +7,7 @@ use coati::crypto::x509::TrustStore;
 use coati::ike::policy::{
     AuthMethod, Bounds, Grants, Hooks, MyIdentity, NatTraversal, Padding, PfsRule, Phase1Exchange,
     Phase1Policy, Phase1Transform, Phase2Policy, Phase2Transform, PskTable, RemoteAccess, Rule, Scope,
-    SourceRef, Sourced, TrafficMatch,
+    SourceRef, Sourced, TrafficMatch, Upkeep,
 };
 use coati::sadb::{AuthSpec, Protocol};
 
@@ -109,7 +109,7 @@ pub(crate) fn phase1_policy(line: &Phase1Line, check: Check) -> Phase1Policy {
         psks: Arc::new(PskTable::default()),
         credential: None,
         trust: Arc::new(TrustStore::new(Vec::new())),
-        pinned: None,
+        pinned: Arc::default(),
         verify_cert: true,
         send_cert: true,
         send_cert_request: true,
@@ -122,6 +122,7 @@ pub(crate) fn phase1_policy(line: &Phase1Line, check: Check) -> Phase1Policy {
         remote_access: RemoteAccess::default(),
         hooks: Hooks::default(),
         dpd_delay: None,
+        upkeep: Upkeep::default(),
     }
 }
 

@@ -279,7 +279,7 @@ fn the_key_is_chosen_by_the_name_of_the_initiator() {
         change(&mut pair.a, now, |policy| {
             let peer = peer(policy);
             peer.my_id = MyIdentity::Exact(named(name));
-            peer.psks = Arc::new(PskTable { entries: vec![psk(PskOwner::Address(B), key)] });
+            peer.psks = Arc::new(PskTable::from(vec![psk(PskOwner::Address(B), key)]));
         });
         change(&mut pair.b, now, |policy| {
             let peer = peer(policy);
@@ -287,7 +287,7 @@ fn the_key_is_chosen_by_the_name_of_the_initiator() {
             let owned = |name: &str, key| psk(PskOwner::Identity(name.into()), key);
             let entries =
                 vec![owned("laptop.example", "of the laptop"), owned("phone.example", "of the phone")];
-            peer.psks = Arc::new(PskTable { entries });
+            peer.psks = Arc::new(PskTable::from(entries));
         });
         pair.acquire();
         pair.run_for(SECOND);
@@ -365,7 +365,7 @@ fn who_the_peer_is_decides_between_policies_that_agree_to_the_same() {
             candidate(exchange, name, |p| {
                 p.remote = None;
                 p.peer_ids = vec![IdentityMatch::Exact(named(name))];
-                p.psks = Arc::new(PskTable { entries: vec![psk(PskOwner::Anybody, "a shared secret")] });
+                p.psks = Arc::new(PskTable::from(vec![psk(PskOwner::Anybody, "a shared secret")]));
             })
         };
         let call_myself = |name: &'static str| {
@@ -393,7 +393,7 @@ fn main_mode_does_not_change_the_key_with_the_policy() {
     let expects = |name: &'static str, key: &'static str| {
         candidate(exchange, name, |p| {
             p.peer_ids = vec![IdentityMatch::Exact(named(name))];
-            p.psks = Arc::new(PskTable { entries: vec![psk(PskOwner::Anybody, key)] });
+            p.psks = Arc::new(PskTable::from(vec![psk(PskOwner::Anybody, key)]));
         })
     };
     let candidates = vec![expects("first.example", "a shared secret"), expects("second.example", "another")];

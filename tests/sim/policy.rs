@@ -11,6 +11,7 @@ use coati::ike::policy::{
     AuthMethod, Bounds, Connection, GeneratePolicy, Grants, Hooks, IdentityMatch, MyIdentity, NatTraversal,
     Padding, PfsRule, Phase1Exchange, Phase1Policy, Phase1Transform, Phase2Policy, Phase2Transform, Policy,
     PskEntry, PskOwner, PskTable, RemoteAccess, Rule, Scope, SourceRef, Sourced, Start, Timers, TrafficMatch,
+    Upkeep,
 };
 use coati::sadb::{AuthSpec, Endpoints, Level, Mode, Prefix, Protocol, SecurityRule, Selector};
 
@@ -134,10 +135,11 @@ impl Side {
                     key: Secret::new(self.psk.into()),
                     at: at("psk"),
                 }],
+                ..PskTable::default()
             }),
             credential: None,
             trust: Arc::new(TrustStore::default()),
-            pinned: None,
+            pinned: Arc::default(),
             verify_cert: true,
             send_cert: true,
             send_cert_request: true,
@@ -150,6 +152,7 @@ impl Side {
             remote_access: RemoteAccess::default(),
             hooks: Hooks::default(),
             dpd_delay: self.dpd,
+            upkeep: Upkeep::default(),
         };
         Policy {
             phase1: vec![Arc::new(phase1)],

@@ -49,7 +49,7 @@ fn psks(entries: &[(PskOwner, &str)]) -> Arc<PskTable> {
         key: Secret::new((*key).into()),
         at: at("psk"),
     });
-    Arc::new(PskTable { entries: entries.collect() })
+    Arc::new(PskTable::from(entries.collect::<Vec<_>>()))
 }
 
 #[test]

@@ -427,6 +427,9 @@ fn extra(state: State) -> &'static [&'static str] {
 /// The longest keyword of the state with which `rest` begins. Nothing asks whether the word ends there: racoon's own
 /// lexer does not either.
 pub(super) fn keyword(state: State, rest: &str) -> Option<&'static str> {
+    if !rest.starts_with(|c: char| c.is_ascii_alphanumeric()) {
+        return None;
+    }
     let mut best: Option<&'static str> = None;
     each_keyword(state, |word| {
         if rest.starts_with(word) && best.is_none_or(|b| b.len() < word.len()) {
@@ -452,7 +455,8 @@ fn each_keyword(state: State, mut visit: impl FnMut(&'static str)) {
     if state == State::Sainfo {
         PROTOCOLS.iter().for_each(|(name, _)| visit(name));
     }
-    [ID_TYPES, TIME_UNITS, BYTE_UNITS, &["on", "off", "yes", "no"]].concat().into_iter().for_each(&mut visit);
+    let anywhere = [ID_TYPES, TIME_UNITS, BYTE_UNITS, &["on", "off", "yes", "no"]];
+    anywhere.into_iter().flatten().copied().for_each(&mut visit);
     CLASSES.iter().flat_map(|c| names(*c)).for_each(|(name, _)| visit(name));
 }
 

@@ -1,25 +1,63 @@
-//! Which files an `include` names: a path, with `*`, `?` and `[..]` in its last part.
+//! Which files an `include` names: a path that may begin with `~`, with `*`, `?` and `[..]` in any of its parts.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use crate::conf::environment::Environment;
 
+/// How many paths a pattern may stand for on the way.
+const MAX_PATHS: usize = 4096;
+
 /// The files, sorted; an error when there is none, as in racoon.
 pub(super) fn expand(env: &dyn Environment, pattern: &Path) -> io::Result<Vec<PathBuf>> {
-    let missing = || io::Error::new(io::ErrorKind::NotFound, "no file matches");
-    let name = pattern.file_name().and_then(|n| n.to_str()).ok_or_else(missing)?;
-    if !name.contains(['*', '?', '[']) {
+    if !is_pattern(&pattern.to_string_lossy()) {
         return Ok(vec![pattern.to_owned()]);
     }
-    let folder = pattern.parent().unwrap_or_else(|| Path::new("."));
-    let fits = |path: &PathBuf| {
-        let file = path.file_name().and_then(|n| n.to_str()).unwrap_or_default();
-        !file.starts_with('.')
-            && matches(&name.chars().collect::<Vec<_>>(), &file.chars().collect::<Vec<_>>())
-    };
-    let found: Vec<_> = env.read_dir(folder)?.into_iter().filter(fits).collect();
-    if found.is_empty() { Err(missing()) } else { Ok(found) }
+    let mut paths = vec![PathBuf::new()];
+    for component in pattern.components() {
+        let part = component.as_os_str().to_string_lossy();
+        if !matches!(component, Component::Normal(_)) || !is_pattern(&part) {
+            paths.iter_mut().for_each(|path| path.push(component));
+            continue;
+        }
+        let part: Vec<_> = part.chars().collect();
+        // A folder that is not there, or none at all, has nothing that fits.
+        let inside = paths.iter().flat_map(|path| {
+            let folder = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+            env.read_dir(folder).unwrap_or_default()
+        });
+        paths = inside.filter(|path| fits(&part, path)).take(MAX_PATHS).collect();
+    }
+    // What follows the last star need not be in every folder.
+    paths.retain(|path| is_there(env, path));
+    paths.sort();
+    let missing = || io::Error::new(io::ErrorKind::NotFound, "no file matches");
+    if paths.is_empty() { Err(missing()) } else { Ok(paths) }
+}
+
+/// The path with the home directory of the user who runs us, or of a named one, in place of `~` and `~name`.
+pub(super) fn expand_home(env: &dyn Environment, pattern: &str) -> PathBuf {
+    let home = pattern.strip_prefix('~').and_then(|rest| {
+        let (user, rest) = rest.split_once('/').unwrap_or((rest, ""));
+        Some(env.home_of(Some(user).filter(|user| !user.is_empty()))?.join(rest))
+    });
+    home.unwrap_or_else(|| PathBuf::from(pattern))
+}
+
+fn is_pattern(text: &str) -> bool {
+    text.contains(['*', '?', '['])
+}
+
+fn fits(part: &[char], path: &Path) -> bool {
+    let file = path.file_name().and_then(|n| n.to_str()).unwrap_or_default();
+    // A hidden file has to be asked for.
+    (!file.starts_with('.') || part.first() == Some(&'.')) && matches(part, &file.chars().collect::<Vec<_>>())
+}
+
+fn is_there(env: &dyn Environment, path: &Path) -> bool {
+    let Some(folder) = path.parent() else { return false };
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    env.read_dir(folder).is_ok_and(|all| all.iter().any(|found| found.file_name() == path.file_name()))
 }
 
 /// Shell patterns; linear in the text but for the stars, of which file names have few.
@@ -47,7 +85,11 @@ fn one(pattern: &[char], p: usize, c: char) -> Option<usize> {
     match pattern.get(p)? {
         '?' => Some(p + 1),
         '[' => {
-            let close = p + 1 + pattern[p + 1..].iter().position(|x| *x == ']')?;
+            let Some(len) = pattern[p + 1..].iter().position(|x| *x == ']') else {
+                // Without its end it is a character like others.
+                return (c == '[').then_some(p + 1);
+            };
+            let close = p + 1 + len;
             let set = &pattern[p + 1..close];
             let (negated, set) = match set.split_first() {
                 Some(('!' | '^', rest)) => (true, rest),
@@ -74,6 +116,8 @@ mod tests {
             ("[a-c]*", "bx", true),
             ("[!a-c]*", "bx", false),
             ("*a*b", "xaxxb", true),
+            ("a[b", "a[b", true),
+            ("a[b", "ab", false),
             ("*", "", true),
         ] {
             assert_eq!(fits(pattern, text), expected, "{pattern} {text}");

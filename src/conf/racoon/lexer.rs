@@ -119,8 +119,13 @@ fn address(rest: &str) -> Option<usize> {
     Some(len + scope)
 }
 
+/// Digits of a port, with zeros in front.
+const MAX_PORT_DIGITS: usize = 16;
+
 fn port(rest: &str) -> Option<(Kind, usize)> {
-    let inside = &rest[1..rest.find(']')?];
+    // Nothing longer is a port, and a file of brackets must not cost time for each of them.
+    let end = rest.bytes().take(MAX_PORT_DIGITS + 2).position(|b| b == b']')?;
+    let inside = rest.get(1..end)?;
     let number = if inside == "any" { None } else { Some(inside.parse().ok()?) };
     Some((Kind::Port(number), inside.len() + 2))
 }

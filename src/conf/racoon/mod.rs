@@ -5,6 +5,7 @@ mod grammar;
 mod include;
 mod lexer;
 mod parser;
+pub mod plainrsa;
 pub mod print;
 mod resolve;
 

@@ -4,6 +4,7 @@
 mod arguments;
 mod blocks;
 
+use std::cell::RefCell;
 use std::path::Path;
 
 use super::ast::{Item, RacoonConfig, Setting};
@@ -44,7 +45,8 @@ struct Run<'e> {
 
 impl Run<'_> {
     fn file(&mut self, file: SourceFile, depth: usize) {
-        let mut parser = Parser { file, at: 0, state: State::Top, diagnostics: Vec::new() };
+        let mut parser =
+            Parser { file, at: 0, state: State::Top, diagnostics: Vec::new(), seen: RefCell::new(None) };
         while let Some(item) = parser.item() {
             match item {
                 Item::Setting(setting) if setting.name.value == "include" && self.env.is_open() => {
@@ -71,6 +73,7 @@ impl Run<'_> {
         }
         let pattern = setting.text().unwrap_or_default();
         let folder = Path::new(from.name()).parent().unwrap_or_else(|| Path::new(""));
+        let pattern = super::include::expand_home(self.env, pattern);
         let full = self.base.as_ref().map_or(folder, Path::new).join(pattern);
         let found = match super::include::expand(self.env, &full) {
             Ok(found) => found,
@@ -103,11 +106,22 @@ struct Parser {
     at: usize,
     state: State,
     diagnostics: Vec<Diagnostic>,
+    /// The token that was looked at last, with its place and state: what nothing matches may be long, and several
+    /// questions are asked of each token.
+    seen: RefCell<Option<(usize, State, Token)>>,
 }
 
 impl Parser {
     fn peek(&self) -> Token {
-        lexer::token(&self.file, self.at, self.state)
+        let mut seen = self.seen.borrow_mut();
+        match &*seen {
+            Some((at, state, token)) if (*at, *state) == (self.at, self.state) => token.clone(),
+            _ => {
+                let token = lexer::token(&self.file, self.at, self.state);
+                *seen = Some((self.at, self.state, token.clone()));
+                token
+            }
+        }
     }
 
     fn take(&mut self) -> Token {
@@ -121,7 +135,8 @@ impl Parser {
     /// Says what the real lexer skips in silence.
     fn report_dropped(&mut self, token: &Token) {
         for junk in &token.dropped {
-            let message = format!("`{}` is not understood here and skipped, as racoon does", junk.text());
+            let message =
+                format!("`{}` is not understood here and skipped, as racoon does", short(junk.text()));
             self.warn(junk, message);
         }
     }
@@ -130,13 +145,14 @@ impl Parser {
     fn report_glue(&mut self, token: &Token) {
         let Some(glue) = &token.glue else { return };
         if token.kind != Kind::Number {
-            let message = format!("`{}` is not understood here and skipped, as racoon does", glue.text());
+            let message =
+                format!("`{}` is not understood here and skipped, as racoon does", short(glue.text()));
             self.warn(glue, message);
             return;
         }
         let written = glue.to(&token.span);
-        let message =
-            format!("racoon reads `{}` as the number 0, because of the `{}`", written.text(), glue.text());
+        let (shown, because) = (short(written.text()), short(glue.text()));
+        let message = format!("racoon reads `{shown}` as the number 0, because of the `{because}`");
         let help = format!("write a blank and the number alone: ` {}`", token.span.text());
         self.diagnostics.push(Diagnostic::warning(&written, message).with_help(help));
     }
@@ -173,7 +189,7 @@ impl Parser {
         let message = match token.kind {
             Kind::End => format!("the file ends where {what} is expected"),
             Kind::Text => format!("syntax error at this string: expected {what}"),
-            _ => format!("syntax error at `{}`: expected {what}", word.text()),
+            _ => format!("syntax error at `{}`: expected {what}", short(word.text())),
         };
         let error = Diagnostic::error(&word, message);
         let error = if known.is_empty() { error } else { error.with_known_words(word.text(), known) };
@@ -275,4 +291,11 @@ impl Parser {
     fn rule(&self, word: &str) -> Option<Rule> {
         grammar::rules(self.state).iter().find(|(name, _)| *name == word).copied()
     }
+}
+
+/// The beginning of what may be a whole file.
+fn short(text: &str) -> String {
+    const MAX: usize = 60;
+    let cut: String = text.chars().take(MAX).collect();
+    if cut.len() < text.len() { format!("{cut}..") } else { cut }
 }

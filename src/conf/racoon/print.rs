@@ -155,3 +155,6 @@ impl fmt::Display for SainfoId {
         }
     }
 }
+
+#[cfg(test)]
+mod properties;

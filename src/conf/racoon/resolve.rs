@@ -14,6 +14,7 @@ mod phase1;
 mod phase2;
 mod privsep;
 mod radius_conf;
+mod raw_keys;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -23,9 +24,10 @@ pub use globals::{AdminSocket, Globals, ListenAddress, globals};
 
 use super::ast::{self, Block, Item, RacoonConfig, Remote, Sainfo, Setting, Value};
 use crate::conf::diagnostic::{self, Diagnostic};
-use crate::conf::environment::Environment;
+use crate::conf::environment::{Environment, SecretFileError};
 use crate::conf::secrets;
 use crate::conf::setkey::{self, SetkeyConfig};
+use crate::conf::span::Span;
 use crate::ike::policy::{Phase1Policy, Policy, PskTable, Rule, Timers};
 
 /// How strictly a peer's values are compared (`proposal_check`).
@@ -116,18 +118,20 @@ struct Resolver<'a> {
     env: &'a dyn Environment,
     diagnostics: Vec<Diagnostic>,
     psks: Arc<PskTable>,
+    /// Algorithms that were met and are not served; whoever looks at the whole decides what follows.
+    unserved: Vec<(Span, &'static str)>,
 }
 
 impl<'a> Resolver<'a> {
     fn new(config: &'a RacoonConfig, env: &'a dyn Environment) -> Self {
-        Self { config, env, diagnostics: Vec::new(), psks: Arc::default() }
+        Self { config, env, diagnostics: Vec::new(), psks: Arc::default(), unserved: Vec::new() }
     }
 
-    fn error(&mut self, span: &crate::conf::span::Span, message: impl Into<String>) {
+    fn error(&mut self, span: &Span, message: impl Into<String>) {
         self.diagnostics.push(Diagnostic::error(span, message));
     }
 
-    fn warn(&mut self, span: &crate::conf::span::Span, message: impl Into<String>) {
+    fn warn(&mut self, span: &Span, message: impl Into<String>) {
         self.diagnostics.push(Diagnostic::warning(span, message));
     }
 
@@ -198,6 +202,9 @@ impl<'a> Resolver<'a> {
         for setting in self.top_settings("complex_bundle").into_iter().filter(|s| !s.is_on()) {
             self.no_effect(setting, "bundles are not negotiated");
         }
+        for setting in self.top_settings("gss_id_enc") {
+            self.no_effect(setting, "authentication by GSS-API is not served");
+        }
     }
 
     /// The mode of the control socket says who may command the daemon: it is not guessed.
@@ -215,23 +222,31 @@ impl<'a> Resolver<'a> {
         }
     }
 
+    /// Reads the key file. One that is refused is a fault, not an error: tunnels that need no key of it work, and those
+    /// that do say why they do not.
     fn read_psks(&mut self) {
         let Some(setting) = self.path("pre_shared_key").filter(|_| self.env.is_open()) else { return };
         let name = setting.text().unwrap_or_default();
         let path = Path::new(name);
-        if let Err(why) = self.env.check_secret_file(path) {
-            let refusal = Diagnostic::error(&setting.span, format!("the key file {name} {why}"));
-            self.diagnostics.push(refusal.with_help(format!("chmod 600 {name}")));
-            return;
-        }
-        match self.env.read_file(path) {
+        let checked = self.env.check_secret_file(path);
+        let is_weak = matches!(checked, Err(SecretFileError::Mode(_)));
+        let read = checked.map_err(|why| format!("the key file {name} {why}")).and_then(|()| {
+            self.env.read_file(path).map_err(|why| format!("the key file {name} cannot be read: {why}"))
+        });
+        let table = match read {
             Ok(octets) => {
                 let (table, mut found) = secrets::parse_psk(name, &octets);
                 self.diagnostics.append(&mut found);
-                self.psks = Arc::new(table);
+                table
             }
-            Err(why) => self.error(&setting.span, format!("the key file {name} cannot be read: {why}")),
-        }
+            Err(why) => {
+                let fault = Diagnostic::fault(&setting.span, format!("{why}; no key of it is used"));
+                let help = if is_weak { format!("chmod 600 {name}") } else { format!("ls -l {name}") };
+                self.diagnostics.push(fault.with_help(help));
+                PskTable { refused: Some(why.into()), ..PskTable::default() }
+            }
+        };
+        self.psks = Arc::new(table);
     }
 
     /// Every remote with what it inherits.
@@ -292,7 +307,7 @@ impl<'a> Resolver<'a> {
         }
     }
 
-    fn timers(&mut self) -> Timers {
+    fn timers(&self) -> Timers {
         let settings = self.block("timer");
         let seconds = |name: &str, default: u32| {
             Duration::from_secs(
@@ -302,12 +317,12 @@ impl<'a> Resolver<'a> {
         let counter = ast::last(&settings, "counter").and_then(Setting::number).unwrap_or(5).clamp(1, 100);
         let interval = seconds("interval", 10).max(Duration::from_secs(1));
         let keepalive = seconds("natt_keepalive", 20);
-        if let Some(persend) = ast::last(&settings, "persend").filter(|s| s.number() != Some(1)) {
-            self.no_effect(persend, "every message is sent once");
-        }
+        let copies = ast::last(&settings, "persend").and_then(Setting::number).unwrap_or(1).max(1);
         Timers {
             retransmit: vec![interval; counter as usize],
+            copies: u8::try_from(copies).unwrap_or(u8::MAX),
             phase1_wait: seconds("phase1", 30),
+            phase2_max: seconds("phase2", 30).max(Duration::from_secs(1)),
             exchange_max: interval * (counter + 1),
             natt_keepalive: (!keepalive.is_zero()).then_some(keepalive),
         }

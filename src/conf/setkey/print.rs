@@ -180,3 +180,6 @@ impl fmt::Display for Rule {
         write!(f, "/{}", self.level)
     }
 }
+
+#[cfg(test)]
+mod properties;

@@ -7,13 +7,15 @@ use chacha20::rand_core::SeedableRng;
 use rsa::pkcs1::DecodeRsaPrivateKey;
 use rsa::pkcs8::{DecodePrivateKey, EncodePublicKey};
 use rsa::traits::PublicKeyParts;
-use rsa::{Pkcs1v15Sign, PrivateKey, PublicKey};
+use rsa::{BoxedUint, Pkcs1v15Sign, PrivateKey, PublicKey};
 
-use super::{KeyError, SignError, SignatureError, SignatureMethod, SigningKey};
+use super::{KeyError, RsaParts, SignError, SignatureError, SignatureMethod, SigningKey};
 use crate::crypto::alg::HashAlgorithm;
 
 /// Modulus sizes in bits that are used at all. The upper end bounds the work that a stranger's key can ask for.
 const BITS: std::ops::RangeInclusive<usize> = 1024..=8192;
+const MIN_BITS: u32 = 1024;
+const MAX_BITS: u32 = 8192;
 
 /// A private key with its precomputed parts.
 pub(super) struct RsaSigningKey {
@@ -28,6 +30,26 @@ impl RsaSigningKey {
 
     pub(super) fn from_pkcs8(der: &[u8]) -> Result<Self, KeyError> {
         Self::new(PrivateKey::from_pkcs8_der(der).map_err(|_| KeyError::Malformed)?)
+    }
+
+    pub(super) fn from_parts(parts: &RsaParts<'_>) -> Result<Self, KeyError> {
+        // Every number has the width of the modulus, whatever its value is.
+        let octets = significant(parts.modulus).len();
+        let bits = u32::try_from(octets * 8).ok().filter(|bits| *bits <= MAX_BITS);
+        let bits = bits.ok_or(KeyError::RsaBits(octets * 8))?;
+        let number = |octets: &[u8]| {
+            BoxedUint::from_be_slice(significant(octets), bits).map_err(|_| KeyError::Inconsistent)
+        };
+        let primes = match parts.primes {
+            Some((p, q)) => vec![number(p)?, number(q)?],
+            None => Vec::new(),
+        };
+        let (n, e, d) =
+            (number(parts.modulus)?, number(parts.public_exponent)?, number(parts.private_exponent)?);
+        if n.bit_width_vartime() < MIN_BITS {
+            return Err(KeyError::RsaBits(usize::try_from(n.bit_width_vartime()).unwrap_or_default()));
+        }
+        Self::new(PrivateKey::from_components(n, e, d, primes).map_err(|_| KeyError::Inconsistent)?)
     }
 
     fn new(key: PrivateKey) -> Result<Self, KeyError> {
@@ -71,6 +93,11 @@ impl fmt::Debug for RsaSigningKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "RsaSigningKey({} bits, ..)", bits(&self.key))
     }
+}
+
+/// Without the zeros in front.
+fn significant(octets: &[u8]) -> &[u8] {
+    &octets[octets.iter().position(|octet| *octet != 0).unwrap_or(octets.len())..]
 }
 
 /// Modulus size in bits.

@@ -55,6 +55,32 @@ fn every_form_of_private_key_loads() {
 }
 
 #[test]
+fn public_keys_are_read_from_pem() {
+    let spki = vector!("rsa2048.spki");
+    let armour = |label: &str, der: &[u8]| {
+        pem_rfc7468::encode_string(label, pem_rfc7468::LineEnding::LF, der).unwrap()
+    };
+    // What `openssl rsa -RSAPublicKey_out` writes: the key of the SubjectPublicKeyInfo alone.
+    let pkcs1 = &spki[spki.len() - 270..];
+    let file = armour("PUBLIC KEY", spki) + &armour("RSA PUBLIC KEY", pkcs1);
+    let keys = RawPublicKey::all_from_pem(file.as_bytes()).unwrap();
+    assert_eq!(keys, [RawPublicKey::from_spki(spki).unwrap(), RawPublicKey::from_spki(spki).unwrap()]);
+    assert_eq!((keys[0].rsa_bits(), keys[0].method()), (Some(2048), SignatureMethod::Rsa));
+    let curve = armour("PUBLIC KEY", vector!("prime256v1.spki"));
+    assert_eq!(RawPublicKey::all_from_pem(curve.as_bytes()).unwrap()[0].method(), SignatureMethod::Ecdsa256);
+    for (file, expected) in [
+        (String::new(), KeyError::NoKey),
+        (armour("PRIVATE KEY", spki), KeyError::NoKey),
+        (armour("PUBLIC KEY", &spki[1..]), KeyError::Unsupported),
+        (armour("PUBLIC KEY", vector!("rsa768.spki")), KeyError::Unsupported),
+        (armour("RSA PUBLIC KEY", spki), KeyError::Malformed),
+        ("-----BEGIN PUBLIC KEY-----\n".to_owned(), KeyError::Malformed),
+    ] {
+        assert_eq!(RawPublicKey::all_from_pem(file.as_bytes()), Err(expected), "{file}");
+    }
+}
+
+#[test]
 fn other_private_keys_are_refused_with_the_reason() {
     let cases = [
         (vector!("rsa2048.pkcs1-encrypted.pem"), KeyError::Encrypted),

@@ -144,6 +144,27 @@ pub enum VerifyError {
         /// What is wrong with the signature.
         why: SignatureError,
     },
+    /// A configured public key does not fit the negotiated method.
+    RawKeyKind {
+        /// Which key.
+        key: String,
+        /// The negotiated method.
+        method: SignatureMethod,
+    },
+    /// The signature was not made with the configured public key.
+    KeySignature {
+        /// Which key.
+        key: String,
+        /// What is wrong with the signature.
+        why: SignatureError,
+    },
+    /// The signature was made with none of the configured keys.
+    NoKeyFits {
+        /// How many there are.
+        keys: usize,
+        /// What is wrong with the signature under the first.
+        why: SignatureError,
+    },
 }
 
 impl VerifyError {
@@ -158,7 +179,7 @@ impl VerifyError {
             | Self::PathLength { .. }
             | Self::NameConstraints { .. } => Fault::Authority,
             Self::Identity { .. } => Fault::Identity,
-            Self::Signature { .. } => Fault::Signature,
+            Self::Signature { .. } | Self::KeySignature { .. } | Self::NoKeyFits { .. } => Fault::Signature,
             _ => Fault::Certificate,
         }
     }
@@ -223,6 +244,16 @@ impl fmt::Display for VerifyError {
             Self::Signature { subject, why } => {
                 write!(f, "signature does not match (INVALID-SIGNATURE), certificate of {subject}: {why}")
             }
+            Self::RawKeyKind { key, method } => {
+                write!(f, "{method} signatures were negotiated, and for the peer an {key} is configured")
+            }
+            Self::KeySignature { key, why } => {
+                write!(f, "signature does not match (INVALID-SIGNATURE), {key}: {why}")
+            }
+            Self::NoKeyFits { keys, why } => write!(
+                f,
+                "signature does not match (INVALID-SIGNATURE) with any of {keys} keys configured for the peer: {why}"
+            ),
         }
     }
 }
@@ -231,7 +262,10 @@ impl std::error::Error for VerifyError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Malformed(why) => Some(why),
-            Self::CertificateSignature { why, .. } | Self::Signature { why, .. } => Some(why),
+            Self::CertificateSignature { why, .. }
+            | Self::Signature { why, .. }
+            | Self::KeySignature { why, .. }
+            | Self::NoKeyFits { why, .. } => Some(why),
             _ => None,
         }
     }

@@ -7,9 +7,9 @@ use super::certificate::{Certificate, SignatureAlgorithm};
 use super::chain;
 use super::error::VerifyError;
 use super::identity::CertificateIdentity;
-use super::trust::TrustStore;
+use super::trust::{PinnedKey, TrustStore};
 use crate::crypto::alg::HashAlgorithm;
-use crate::crypto::sign::{PublicKey, SignatureMethod};
+use crate::crypto::sign::{PublicKey, RawPublicKey, SignatureMethod};
 use crate::time::UnixTime;
 
 /// Everything that proving a peer by certificate needs.
@@ -17,9 +17,9 @@ use crate::time::UnixTime;
 pub struct VerifyRequest {
     /// DER certificates from the CERT payloads, in the order sent.
     pub certificates: Vec<Vec<u8>>,
-    /// The peer's own certificate where the configuration names it. It is used instead of those sent and trusted
-    /// without a chain; its validity and the identity are still checked.
-    pub pinned: Option<Certificate>,
+    /// What the peer may prove itself with where the configuration knows it. Certificates that are sent do not matter
+    /// then. Of several, the first whose proof holds is the peer's.
+    pub pinned: Vec<PinnedKey>,
     /// What is trusted.
     pub trust: Arc<TrustStore>,
     /// Verify chain, validity and identity (`verify_cert on`); off takes the key of the first certificate as it is.
@@ -60,38 +60,59 @@ impl fmt::Display for Weakness {
 /// Who the peer has proved to be.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct VerifiedPeer {
-    /// The subject as `/C=DE/O=x/CN=y`.
+    /// The subject as `/C=DE/O=x/CN=y`; for a key without certificate its kind and fingerprint.
     pub subject: String,
-    /// The subject in DER.
+    /// The subject in DER; empty for a key without certificate.
     pub subject_der: Vec<u8>,
-    /// The whole certificate in DER.
+    /// The whole certificate in DER; empty for a key without certificate.
     pub certificate: Vec<u8>,
     /// What is weak about the proof.
     pub weaknesses: Vec<Weakness>,
-    /// When the first certificate of the chain runs out.
+    /// When the first certificate of the chain runs out; never for a key without certificate.
     pub not_after: UnixTime,
 }
 
 impl VerifyRequest {
     /// Proves certificate, identity and signature, in this order.
     ///
-    /// The certificate is the pinned one; else the first of those sent that carries the identity; else the first that
+    /// The certificate is a pinned one; else the first of those sent that carries the identity; else the first that
     /// can be read. Certificates that cannot be read are passed over where another can do.
     pub fn run(&self) -> Result<VerifiedPeer, VerifyError> {
+        if !self.pinned.is_empty() {
+            return self.run_pinned();
+        }
         let sent = self.readable()?;
-        let (end, path) = match &self.pinned {
-            Some(pinned) => {
-                if self.check_chain {
-                    chain::check_end(pinned, self.at)?;
-                }
-                (pinned, vec![pinned.clone()])
+        let end = sent.iter().find(|c| c.matches_identity(&self.identity)).or_else(|| sent.first());
+        let end = end.ok_or(VerifyError::NoCertificate)?;
+        let path = if self.check_chain { self.path(end, &sent)? } else { vec![end.clone()] };
+        self.proved_by(end, &path)
+    }
+
+    /// The first pin whose proof holds. Where none does, what is said of the first counts.
+    fn run_pinned(&self) -> Result<VerifiedPeer, VerifyError> {
+        let mut refusal = None;
+        for pinned in &self.pinned {
+            let proved = match pinned {
+                PinnedKey::Certificate(end) if self.check_chain => chain::check_end(end, self.at)
+                    .and_then(|()| self.proved_by(end, std::slice::from_ref(end))),
+                PinnedKey::Certificate(end) => self.proved_by(end, std::slice::from_ref(end)),
+                PinnedKey::PublicKey(key) => self.proved_by_key(key),
+            };
+            match proved {
+                Ok(peer) => return Ok(peer),
+                Err(why) => refusal = refusal.or(Some(why)),
             }
-            None => {
-                let end = sent.iter().find(|c| c.matches_identity(&self.identity)).or_else(|| sent.first());
-                let end = end.ok_or(VerifyError::NoCertificate)?;
-                (end, if self.check_chain { self.path(end, &sent)? } else { vec![end.clone()] })
+        }
+        Err(match refusal {
+            Some(VerifyError::KeySignature { why, .. }) if self.pinned.len() > 1 => {
+                VerifyError::NoKeyFits { keys: self.pinned.len(), why }
             }
-        };
+            Some(why) => why,
+            None => VerifyError::NoCertificate,
+        })
+    }
+
+    fn proved_by(&self, end: &Certificate, path: &[Certificate]) -> Result<VerifiedPeer, VerifyError> {
         if self.check_chain {
             self.check_identity(end)?;
         }
@@ -100,15 +121,28 @@ impl VerifyRequest {
             subject: end.subject().to_owned(),
             subject_der: end.subject_der().to_vec(),
             certificate: end.der().to_vec(),
-            weaknesses: self.weaknesses(&path),
+            weaknesses: self.weaknesses(path),
             not_after: path.iter().map(Certificate::not_after).min().unwrap_or_else(|| end.not_after()),
         })
     }
 
-    fn readable(&self) -> Result<Vec<Certificate>, VerifyError> {
-        if self.pinned.is_some() {
-            return Ok(Vec::new());
+    fn proved_by_key(&self, key: &RawPublicKey) -> Result<VerifiedPeer, VerifyError> {
+        if key.method() != self.method {
+            return Err(VerifyError::RawKeyKind { key: key.to_string(), method: self.method });
         }
+        key.key()
+            .verify_ike(&self.hash, &self.signature)
+            .map_err(|why| VerifyError::KeySignature { key: key.to_string(), why })?;
+        Ok(VerifiedPeer {
+            subject: key.to_string(),
+            subject_der: Vec::new(),
+            certificate: Vec::new(),
+            weaknesses: key.rsa_bits().filter(|n| *n < 2048).map(Weakness::RsaKeyBits).into_iter().collect(),
+            not_after: UnixTime(i64::MAX),
+        })
+    }
+
+    fn readable(&self) -> Result<Vec<Certificate>, VerifyError> {
         if self.certificates.len() > chain::MAX_SENT {
             return Err(VerifyError::TooManyCertificates(self.certificates.len()));
         }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::certificate::Certificate;
-use crate::crypto::sign::SigningKey;
+use crate::crypto::sign::{RawPublicKey, SigningKey};
 
 /// The configured certificates that a chain may end at. Equal when the certificates are equal, in their order.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -48,11 +48,11 @@ impl fmt::Display for CredentialError {
 
 impl std::error::Error for CredentialError {}
 
-/// Our own certificate with its private key, and the intermediates that go with it. Equal when certificate and chain
-/// are equal.
+/// Our own private key with its certificate and the intermediates that go with it, or alone where peers know its public
+/// half. Equal when certificate, chain and public half are equal.
 #[derive(Clone, Debug)]
 pub struct Credential {
-    certificate: Certificate,
+    certificate: Option<Certificate>,
     chain: Vec<Certificate>,
     key: Arc<dyn SigningKey>,
 }
@@ -67,12 +67,17 @@ impl Credential {
         if key.public_key_der() != certificate.spki_der() {
             return Err(CredentialError::KeyMismatch(certificate.subject().to_owned()));
         }
-        Ok(Self { certificate, chain, key })
+        Ok(Self { certificate: Some(certificate), chain, key })
     }
 
-    /// Our certificate.
-    pub fn certificate(&self) -> &Certificate {
-        &self.certificate
+    /// A key without certificate.
+    pub fn raw(key: Arc<dyn SigningKey>) -> Self {
+        Self { certificate: None, chain: Vec::new(), key }
+    }
+
+    /// Our certificate; `None` where the key stands alone.
+    pub fn certificate(&self) -> Option<&Certificate> {
+        self.certificate.as_ref()
     }
 
     /// The intermediates to send after it.
@@ -88,8 +93,30 @@ impl Credential {
 
 impl PartialEq for Credential {
     fn eq(&self, other: &Self) -> bool {
-        self.certificate == other.certificate && self.chain == other.chain
+        (&self.certificate, &self.chain, self.key.public_key_der())
+            == (&other.certificate, &other.chain, other.key.public_key_der())
     }
 }
 
 impl Eq for Credential {}
+
+/// What a peer proves itself with where the configuration knows it beforehand: no chain is followed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum PinnedKey {
+    /// Its certificate. With `check_chain` its validity and the identity in it are still checked.
+    Certificate(Certificate),
+    /// Its public key. Whose it is, the configuration says; nothing in it could.
+    PublicKey(RawPublicKey),
+}
+
+impl From<Certificate> for PinnedKey {
+    fn from(certificate: Certificate) -> Self {
+        Self::Certificate(certificate)
+    }
+}
+
+impl From<RawPublicKey> for PinnedKey {
+    fn from(key: RawPublicKey) -> Self {
+        Self::PublicKey(key)
+    }
+}

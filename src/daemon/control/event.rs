@@ -177,6 +177,7 @@ fn phase1_failure(why: &Why) -> Happening {
         | Why::Sign(_)
         | Why::Verify(_)
         | Why::NoPreSharedKey
+        | Why::KeysRefused(_)
         | Why::NoCredential
         | Why::BadIdentity(_)
         | Why::IdentityRefused { .. }

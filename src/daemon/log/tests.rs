@@ -14,7 +14,7 @@ use crate::ike::error::Why;
 use crate::ike::event::{AccessEvent, Event, Phase1Event, Phase1Id, Phase1Ref, Phase2Event, Phase2Ref, Role};
 use crate::ike::policy::{
     Grants, Hooks, Identity, MyIdentity, NatTraversal, Padding, Phase1Exchange, Phase1Policy, RemoteAccess,
-    SourceRef,
+    SourceRef, Upkeep,
 };
 use crate::ike::proposal::phase2::Encapsulation;
 use crate::ike::proposal::{Difference, Mismatch, Offer};
@@ -43,7 +43,7 @@ fn policy() -> Arc<Phase1Policy> {
         psks: Arc::default(),
         credential: None,
         trust: Arc::default(),
-        pinned: None,
+        pinned: Arc::default(),
         verify_cert: true,
         send_cert: true,
         send_cert_request: true,
@@ -56,6 +56,7 @@ fn policy() -> Arc<Phase1Policy> {
         remote_access: RemoteAccess::default(),
         hooks: Hooks::default(),
         dpd_delay: None,
+        upkeep: Upkeep::default(),
     })
 }
 

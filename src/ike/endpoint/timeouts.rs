@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use super::{Endpoint, PHASE1_SPACING};
-use crate::ike::dpd::{Probe, RETRY};
+use crate::ike::dpd::Probe;
 use crate::ike::error::Why;
 use crate::ike::event::{Event, Phase1Event, Phase1Id, Phase2Event};
 use crate::ike::exchange::Again;
 use crate::ike::phase1::{Established, Phase1, restart};
 use crate::ike::phase2::{Pair, QuickId, State as QuickState};
-use crate::ike::policy::Edge;
+use crate::ike::policy::{Edge, Rekey};
 use crate::ike::remote_access::Session;
 use crate::ike::timer::Timer;
 use crate::time::Now;
@@ -95,7 +95,8 @@ impl Endpoint {
     fn rekey_phase1(&mut self, now: Now, id: Phase1Id) {
         let Some(phase1) = self.phase1.get(&id) else { return };
         let (remote, local) = (phase1.common.addresses.remote.ip(), phase1.common.addresses.local.ip());
-        let needed = self.pairs.values().any(|p| p.hosts.remote == remote);
+        let needed = phase1.common.policy.upkeep.rekey == Rekey::Always
+            || self.pairs.values().any(|p| p.hosts.remote == remote);
         // A client comes by itself: it has to log in again.
         let is_gateway = |sa: &Established| sa.algorithms.auth.edge() == Some(Edge::Gateway);
         let replaced = phase1.established().is_none_or(|sa| sa.replaced || is_gateway(sa));
@@ -135,10 +136,11 @@ impl Endpoint {
             self.core.out.timers.set(Timer::DeadPeer(id), now.mono + delay);
             return;
         }
-        match sa.dead_peer.probe(now.mono, delay) {
+        let upkeep = common.policy.upkeep;
+        match sa.dead_peer.probe(now.mono, delay, upkeep.dead_peer_failures) {
             Probe::Later(at) => self.core.out.timers.set(Timer::DeadPeer(id), at),
             Probe::Ask(sequence) => {
-                self.core.out.timers.set(Timer::DeadPeer(id), now.mono + RETRY);
+                self.core.out.timers.set(Timer::DeadPeer(id), now.mono + upkeep.dead_peer_retry);
                 self.ask_dpd(now, id, sequence);
             }
             Probe::Dead => {

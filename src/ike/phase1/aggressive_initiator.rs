@@ -90,7 +90,8 @@ fn send_request(
     if common.policy.transforms.iter().any(|t| t.auth.value.peer_signs()) {
         auth::push_certificate_requests(&mut chain, common);
     }
-    push_vendor_ids(&mut chain, common.policy.nat_traversal != NatTraversal::Off && ctx.natt_port.is_some());
+    let nat_traversal = common.policy.nat_traversal != NatTraversal::Off && ctx.natt_port.is_some();
+    push_vendor_ids(&mut chain, &common.policy, nat_traversal);
     push_access_vendor_ids(&mut chain, &common.policy);
     let (first, body) = chain.finish();
     common.send_first(ctx, emit_message(common.header(first), &body));
@@ -263,7 +264,7 @@ impl Answer {
     fn evidence(&self, common: &Common, ctx: &Context<'_>) -> Result<Evidence, Reject> {
         let message = Message::parse(&self.reply.message)?;
         let hash = self.keyed.hash_of(Role::Responder, common, &self.reply.id_b);
-        let from = (Role::Responder, &self.reply.identity);
+        let from = (Role::Responder, &self.reply.identity, common.addresses);
         auth::evidence(from, &self.keyed, &common.policy, (&message.chain, hash), ctx)
     }
 

@@ -256,7 +256,7 @@ impl AwaitSignature {
         if negotiated.algorithms.auth.peer_signs() {
             auth::push_certificate_requests(&mut chain, common);
         }
-        push_vendor_ids(&mut chain, common.peer.nat_traversal);
+        push_vendor_ids(&mut chain, &common.policy, common.peer.nat_traversal);
         if common.peer.xauth {
             push_access_vendor_ids(&mut chain, &common.policy);
         }
@@ -323,7 +323,7 @@ impl ExpectAuth {
             (PayloadChain::parse(first, body, Header::LEN, Trailing::Refuse)?, self.iv.clone())
         };
         let hash = self.keyed.hash_of(Role::Initiator, common, &self.peer.id_b);
-        let from = (Role::Initiator, &self.peer.identity);
+        let from = (Role::Initiator, &self.peer.identity, common.addresses);
         let evidence = auth::evidence(from, &self.keyed, &common.policy, (&chain, hash), ctx)?;
         let (hash, policy) = (self.keyed.exchanged.negotiated.suite.hash, common.policy.nat_traversal);
         let addresses = AddressPair { local: received.meta.local, remote: received.meta.remote };

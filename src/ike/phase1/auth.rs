@@ -17,6 +17,7 @@ use crate::ike::exchange::Received;
 use crate::ike::identity;
 use crate::ike::policy::{AuthMethod, Identity, Phase1Policy};
 use crate::ike::proof::{PeerAuthenticated, PeerHashVerified, PeerSignatureVerified, verify_hash};
+use crate::sadb::AddressPair;
 use crate::wire::codec::WireError;
 use crate::wire::message::{ChainBuilder, PayloadChain, Trailing};
 use crate::wire::payload::{Certificate, CertificateRequest, EmitPayload, Identification, Notification};
@@ -100,7 +101,10 @@ pub(super) fn examine(
     }
     let psk = keyed.uses_pre_shared_key();
     let garbled = || Why::DoesNotDecrypt { message: message_number(from), pre_shared_key: psk };
-    let opened = keyed.keys.cipher.open(iv, received.datagram)?;
+    let opened = keyed.keys.cipher.open(iv, received.datagram).map_err(|why| match why {
+        Why::Padding { .. } if psk => garbled(),
+        other => other,
+    })?;
     let first = received.header.next_payload;
     // A wrong key gives octets that are no chain of payloads, or one that has nothing it must have.
     let chain = PayloadChain::parse(first, &opened.plain, 0, Trailing::Padding).map_err(|_| garbled())?;
@@ -112,14 +116,14 @@ pub(super) fn examine(
         return Err(garbled().into());
     }
     let policy = Arc::clone(common.policy_for(&identity));
-    let evidence = evidence((from, &identity), keyed, &policy, (&chain, hash), ctx)?;
+    let evidence = evidence((from, &identity, common.addresses), keyed, &policy, (&chain, hash), ctx)?;
     let initial_contact = has_initial_contact(&chain);
     Ok(Accepted { identity, policy, evidence, next_iv: opened.next_iv, initial_contact })
 }
 
 /// What `chain` proves of the sender, whose proof has to be over `hash`.
 pub(super) fn evidence(
-    (from, identity): (Role, &Identity),
+    (from, identity, addresses): (Role, &Identity, AddressPair),
     keyed: &Keyed,
     policy: &Phase1Policy,
     (chain, hash): (&PayloadChain<'_>, Vec<u8>),
@@ -134,11 +138,13 @@ pub(super) fn evidence(
         let proof = verify_hash(&hash, got.body).ok_or(Why::HashMismatch { which, pre_shared_key })?;
         return Ok(Evidence::Proved(proof));
     };
+    let pinned = policy.pinned.find(addresses.local.ip(), addresses.remote.ip(), identity);
     Ok(Evidence::ToVerify(Box::new(VerifyRequest {
         certificates: certificates(chain)?,
-        pinned: policy.pinned.as_deref().cloned(),
+        // Where keys are known beforehand, a peer that has none of them needs more than any certificate.
+        check_chain: policy.verify_cert || (pinned.is_empty() && !policy.pinned.is_empty()),
+        pinned,
         trust: Arc::clone(&policy.trust),
-        check_chain: policy.verify_cert,
         identity: identity.to_certificate_identity(),
         at: ctx.now.wall,
         method,
@@ -278,7 +284,7 @@ fn push_certificates(chain: &mut ChainBuilder, common: &Common) {
     let Some(credential) = common.policy.credential.as_ref().filter(|_| common.policy.send_cert) else {
         return;
     };
-    for certificate in std::iter::once(credential.certificate()).chain(credential.chain()) {
+    for certificate in credential.certificate().into_iter().chain(credential.chain()) {
         let data = certificate.der().to_vec();
         chain.push(&Certificate { encoding: CertEncoding::X509_SIGNATURE, data });
     }

@@ -28,7 +28,7 @@ pub(super) struct Choice {
 impl Choice {
     /// There is no pre-shared key for the peer that it is for.
     pub(super) fn without_key(&self) -> NoChoice {
-        NoChoice::new(&self.policy, Why::NoPreSharedKey)
+        NoChoice::new(&self.policy, self.policy.no_pre_shared_key())
     }
 }
 

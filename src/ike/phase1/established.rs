@@ -15,7 +15,7 @@ use crate::ike::event::{Phase1Event, Role};
 use crate::ike::exchange::Received;
 use crate::ike::informational::{self, Information};
 use crate::ike::keys;
-use crate::ike::policy::{Identity, Phase1Exchange};
+use crate::ike::policy::{Identity, Phase1Exchange, Rekey};
 use crate::ike::proof::{PeerAuthenticated, verify_hash};
 use crate::ike::proposal::phase1::Phase1Algorithms;
 use crate::ike::remote_access::{ClientConfig, Session};
@@ -135,12 +135,15 @@ impl Established {
             Role::Initiator => ctx.jitter(life, 800, 850),
             Role::Responder => ctx.jitter(life, 900, 950),
         };
-        ctx.out.timers.set(Timer::Phase1Rekey(common.id), ctx.now.mono + soft);
+        if common.policy.upkeep.rekey != Rekey::Off {
+            ctx.out.timers.set(Timer::Phase1Rekey(common.id), ctx.now.mono + soft);
+        }
         ctx.out.timers.set(Timer::Phase1Expire(common.id), ctx.now.mono + life);
         if let (Some(interval), true) = (ctx.timers.natt_keepalive, common.nat.is_some_and(|n| n.local)) {
             ctx.out.timers.set(Timer::Keepalive(common.id), ctx.now.mono + interval);
         }
-        if let (Some(delay), true) = (common.policy.dpd_delay, common.peer.dpd) {
+        let asks = common.peer.dpd && common.policy.upkeep.detects_dead_peers;
+        if let (Some(delay), true) = (common.policy.dpd_delay, asks) {
             ctx.out.timers.set(Timer::DeadPeer(common.id), ctx.now.mono + delay);
         }
     }

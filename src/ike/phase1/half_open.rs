@@ -200,7 +200,7 @@ impl HalfOpenTable {
         features.nat_traversal &= policy.nat_traversal != NatTraversal::Off && ctx.natt_port.is_some();
         let mut chain = ChainBuilder::new();
         chain.push(&selection.answer);
-        push_vendor_ids(&mut chain, features.nat_traversal);
+        push_vendor_ids(&mut chain, &policy, features.nat_traversal);
         push_access_vendor_ids(&mut chain, &policy);
         let (first, body) = chain.finish();
         let mut answer = emit_message(header(cookies, first, ExchangeType::IDENTITY_PROTECTION), &body);
@@ -276,12 +276,14 @@ pub(in crate::ike) fn refusal(cookies: CookiePair) -> Vec<u8> {
     emit_message(header(cookies, first, ExchangeType::INFORMATIONAL), &body)
 }
 
-/// Our vendor IDs: DPD, and RFC 3947 where NAT traversal may be used.
-pub(super) fn push_vendor_ids(chain: &mut ChainBuilder, nat_traversal: bool) {
+/// Our vendor IDs: RFC 3947 where NAT traversal may be used, and DPD unless it is switched off.
+pub(super) fn push_vendor_ids(chain: &mut ChainBuilder, policy: &Phase1Policy, nat_traversal: bool) {
     if nat_traversal {
         chain.push(&VendorId(nat_traversal::VENDOR_ID.to_vec()));
     }
-    chain.push(&VendorId(vendor_id::DPD.to_vec()));
+    if policy.upkeep.detects_dead_peers {
+        chain.push(&VendorId(vendor_id::DPD.to_vec()));
+    }
 }
 
 /// The vendor IDs of extended authentication and of the configuration that follows it, where the policy may use them.

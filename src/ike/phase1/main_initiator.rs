@@ -49,7 +49,8 @@ pub(super) fn begin(common: &mut Common, ctx: &mut Context<'_>) -> Result<State,
     let sa_i_b = proposal::offer(&common.policy).emit();
     let mut chain = ChainBuilder::new();
     chain.push_raw(PayloadType::SA, &sa_i_b);
-    push_vendor_ids(&mut chain, common.policy.nat_traversal != NatTraversal::Off && ctx.natt_port.is_some());
+    let nat_traversal = common.policy.nat_traversal != NatTraversal::Off && ctx.natt_port.is_some();
+    push_vendor_ids(&mut chain, &common.policy, nat_traversal);
     push_access_vendor_ids(&mut chain, &common.policy);
     let (first, body) = chain.finish();
     let message = emit_message(common.header(first), &body);

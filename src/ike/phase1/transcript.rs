@@ -83,7 +83,7 @@ impl Exchanged {
     pub(super) fn derive(self, common: &Common, g_xy: &Secret<Vec<u8>>) -> Result<(Keyed, Iv), Why> {
         let Suite { hash, cipher, .. } = self.negotiated.suite;
         let skeyid = if self.negotiated.algorithms.auth.is_pre_shared() {
-            let psk = common.pre_shared_key().ok_or(Why::NoPreSharedKey)?;
+            let psk = common.pre_shared_key().ok_or_else(|| common.policy.no_pre_shared_key())?;
             keys::skeyid_pre_shared(hash, psk.expose(), &self.ni_b, &self.nr_b)
         } else {
             keys::skeyid_signature(hash, &self.ni_b, &self.nr_b, g_xy.expose())
@@ -92,6 +92,7 @@ impl Exchanged {
         let key_len = usize::from(self.negotiated.algorithms.key_bits) / 8;
         let key = keys::phase1_cipher_key(hash, &skeyid.e, key_len);
         let cipher = MessageCipher::new(cipher, key.expose()).map_err(Why::Cipher)?;
+        let cipher = cipher.reading(common.policy.padding);
         let iv = Iv(keys::phase1_iv(hash, &self.g_xi, &self.g_xr, cipher.block_len()));
         Ok((Keyed { exchanged: self, keys: Arc::new(Keys { hash, skeyid, cipher }) }, iv))
     }
@@ -131,6 +132,14 @@ impl Phase1Policy {
             _ => None,
         };
         self.psks.find(address, claimed.or(expected)).map(|entry| &entry.key)
+    }
+
+    /// Why there is none.
+    pub(super) fn no_pre_shared_key(&self) -> Why {
+        match &self.psks.refused {
+            Some(why) => Why::KeysRefused(Arc::clone(why)),
+            None => Why::NoPreSharedKey,
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Pre-shared keys and whom they are for.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use super::{Identity, SourceRef};
 use crate::crypto::secret::Secret;
@@ -32,6 +33,14 @@ pub struct PskEntry {
 pub struct PskTable {
     /// The keys.
     pub entries: Vec<PskEntry>,
+    /// Why the file with the keys is not used, as a sentence that names it.
+    pub refused: Option<Arc<str>>,
+}
+
+impl From<Vec<PskEntry>> for PskTable {
+    fn from(entries: Vec<PskEntry>) -> Self {
+        Self { entries, refused: None }
+    }
 }
 
 impl PskTable {
@@ -68,13 +77,11 @@ mod tests {
     #[test]
     fn looks_by_identity_then_address_then_wildcard() {
         let a: IpAddr = [10, 0, 0, 1].into();
-        let table = PskTable {
-            entries: vec![
-                entry(PskOwner::Anybody, "any"),
-                entry(PskOwner::Address(a), "address"),
-                entry(PskOwner::Identity("gw.example".into()), "name"),
-            ],
-        };
+        let table = PskTable::from(vec![
+            entry(PskOwner::Anybody, "any"),
+            entry(PskOwner::Address(a), "address"),
+            entry(PskOwner::Identity("gw.example".into()), "name"),
+        ]);
         let found = |address, id: Option<&Identity>| {
             String::from_utf8(table.find(address, id).expect("a key").key.expose().clone()).expect("utf-8")
         };

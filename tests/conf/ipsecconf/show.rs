@@ -49,7 +49,8 @@ fn phase1(out: &mut String, p: &Phase1Policy) {
             .expect("text");
     }
     if let Some(credential) = &p.credential {
-        writeln!(out, "  certificate {}", credential.certificate().subject()).expect("text");
+        let certificate = credential.certificate().expect("keys without certificate are not read here");
+        writeln!(out, "  certificate {}", certificate.subject()).expect("text");
     }
     for anchor in p.trust.anchors() {
         writeln!(out, "  trust {}", anchor.subject()).expect("text");

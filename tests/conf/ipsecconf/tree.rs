@@ -67,7 +67,7 @@ fn a_peer_known_by_its_certificate_needs_no_authority() {
     let rule = "ike from 192.168.2.0/24 to 192.168.1.0/24 peer 10.99.0.1 dstid 10.99.0.2\n";
     let world = world("ipsec.conf", rule).without("/etc/isakmpd/ca/ca.crt");
     let (_, policy) = meaning("ipsec.conf", rule, &world).expect("pinned");
-    assert!(policy.phase1[0].pinned.is_some() && policy.phase1[0].trust.is_empty());
+    assert!(!policy.phase1[0].pinned.is_empty() && policy.phase1[0].trust.is_empty());
 }
 
 #[test]

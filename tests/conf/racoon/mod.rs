@@ -4,6 +4,8 @@ mod checks;
 mod fuzz_corpus;
 mod goldens;
 mod mode_cfg;
+mod odd_files;
+mod plain_keys;
 mod quirks;
 mod road_clients;
 mod roundtrip;

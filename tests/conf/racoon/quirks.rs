@@ -59,6 +59,7 @@ fn in_a_remote() {
         ("exchange_mode aggressive main;", Silent),
         ("exchange_mode main,;", Silent),
         ("exchange_mode base;", Fails("exchange_mode base is not served")),
+        ("exchange_mode main, base;", Warns("exchange_mode base is not served; main")),
         ("exchange_mode base, aggressive;", Warns("base is not served; aggressive mode can be used")),
         ("initial_contact off ;", Silent),
         ("nonce_size 7;", Warns("8 to 256 octets")),
@@ -75,7 +76,8 @@ fn in_a_remote() {
         ("dh_group 2;", Fails("it belongs into `proposal { }`")),
         ("generate_policy require;", Silent),
         ("support_proxy on;", Silent),
-        ("rekey force;", Warns("has no effect yet")),
+        ("rekey force;", Silent),
+        ("rekey off; dpd off; dpd_delay 20; dpd_retry 3; dpd_maxfail 2;", Silent),
         ("ike_frag force;", Warns("has no effect yet")),
         ("esp_frag 552;", Warns("has no effect yet")),
         (
@@ -86,6 +88,17 @@ fn in_a_remote() {
         ("passive on;passive off;", Silent),
         ("peers_identifier address 192.0.2.0/24;", Fails("expected `;`")),
         ("peers_identifier fqdn;", Fails("expected a name in double quotes")),
+        ("verify_identifier on; peers_identifier address;", Warns("without a value every identity fits")),
+        ("match_empty_cr on;", Silent),
+        ("match_empty_cr off;", Warns("has no effect yet: an empty certificate request fits as well")),
+        ("peers_certfile dnssec;", Fails("`peers_certfile dnssec` is not implemented yet")),
+        ("peers_certfile plain_rsa \"a\"; peers_certfile plain_rsa \"b\";", Silent),
+        ("peers_certfile \"a\"; peers_certfile x509 \"b\";", Fails("has a certificate in line 2 already")),
+        ("certificate_type plain_rsa \"a\";", Silent),
+        ("certificate_type plain_rsa \"a\" \"b\";", Fails("plain_rsa takes one file")),
+        ("certificate_type x509 \"a\" \"b\"; certificate_type plain_rsa \"c\";", Fails("in line 2 already")),
+        ("ca_type x509 \"a\"; ca_type x509 \"b\";", Fails("there is a ca_type in line 2 already")),
+        ("remote_address 192.0.2.3; remote_address 192.0.2.4;", Fails("in line 2 already")),
     ];
     check_all(&rows, |input| {
         format!("{PATH} remote 192.0.2.2 {{ exchange_mode main;\n{input}\n{PROPOSAL} }}")
@@ -108,7 +121,7 @@ fn in_an_algorithm() {
         ("= aes", Warns("`=` is not understood")),
         ("blowfish 448", Silent),
         ("blowfish 449", Fails("40 to 448 in steps of 8")),
-        ("idea", Fails("idea is not implemented yet")),
+        ("idea", Fails("idea is not implemented yet, and no other proposal is left")),
     ];
     check_all(&rows, |input| {
         format!(
@@ -116,6 +129,74 @@ fn in_an_algorithm() {
 authentication_method pre_shared_key; dh_group 14; encryption_algorithm {input}; }} }}"
         )
     });
+}
+
+/// A proposal that names what only parses is left out while another one remains.
+#[test]
+fn algorithms_that_only_parse() {
+    let wrap = |changed: &str, others: &str| {
+        format!(
+            "{PATH} remote 192.0.2.2 {{ exchange_mode main; {} {others} }}",
+            PROPOSAL.replacen("aes", changed, 1)
+        )
+    };
+    let rows = [
+        ("idea", "idea is not implemented yet"),
+        ("rc5 128", "rc5 is not implemented yet"),
+        ("aes; hash_algorithm tiger", "tiger is not implemented yet"),
+        ("aes; authentication_method dsssig", "dsssig is not implemented yet"),
+        ("aes; authentication_method rsaenc", "rsaenc is not implemented yet"),
+        ("aes; authentication_method gssapi_krb; gss_id \"host/x\"", "gssapi_krb is not implemented yet"),
+        ("aes; dh_group ec2n155", "ec2n155 is not implemented yet"),
+        ("aes; dh_group 4", "ec2n185 is not implemented yet"),
+    ];
+    for (changed, words) in rows {
+        // The last statement of a name counts, so the changed one has to come last.
+        let swapped = |others: &str| {
+            let text = wrap("aes", others);
+            let (head, tail) = text.split_once("dh_group 14; }").expect("a proposal");
+            format!("{head}dh_group 14; encryption_algorithm {changed}; }}{tail}")
+        };
+        let alone = findings("f", &swapped(""));
+        let (refused, said) = verdict(&alone);
+        assert!(refused && said.contains(words) && said.contains("no other proposal is left"), "{said}");
+        let (refused, said) = verdict(&findings("f", &swapped(PROPOSAL)));
+        assert!(
+            !refused && said.contains(words) && said.contains("the proposal with it is left out"),
+            "{said}"
+        );
+    }
+    let (refused, said) = verdict(&findings("f", &wrap("aes; gss_id \"x\"", "")));
+    assert!(refused && said.contains("gss_id goes with gssapi_krb alone"), "{said}");
+}
+
+/// In a sainfo they are left out of their list, and a group that only parses leaves nothing to negotiate.
+#[test]
+fn algorithms_of_a_sainfo_that_only_parse() {
+    let sainfo = |id: &str, ciphers: &str, auths: &str, more: &str| {
+        format!(
+            "sainfo {id} {{ encryption_algorithm {ciphers}; authentication_algorithm {auths}; \
+             compression_algorithm deflate; {more} }}"
+        )
+    };
+    for (ciphers, auths, words) in [
+        ("aes, twofish 128", "hmac_sha1", "twofish is not implemented yet and left out"),
+        ("aes, des_iv64, des_iv32, rc4, 3idea", "hmac_sha1", "des_iv64 is not implemented yet and left out"),
+        ("aes", "hmac_sha1, kpdk", "kpdk is not implemented yet and left out"),
+        ("aes", "des_mac, hmac_sha1", "des_mac is not implemented yet and left out"),
+    ] {
+        let (refused, said) = verdict(&findings("f", &sainfo("anonymous", ciphers, auths, "")));
+        assert!(!refused && said.contains(words), "{said}");
+    }
+    let (refused, said) = verdict(&findings("f", &sainfo("anonymous", "twofish", "hmac_sha1", "")));
+    assert!(refused && said.contains("no algorithm is left"), "{said}");
+    let both = sainfo("anonymous", "aes", "hmac_sha1", "")
+        + &sainfo("address ::1 icmp6 address ::1 icmp6", "aes", "hmac_sha1", "pfs_group 3;");
+    let (refused, said) = verdict(&findings("f", &both));
+    assert!(
+        !refused && said.contains("error: ec2n155 is not implemented yet: nothing is negotiated"),
+        "{said}"
+    );
 }
 
 #[test]
@@ -149,6 +230,7 @@ fn heads_of_sainfo() {
         ("address 10.0.0.0-10.0.0.255 any address 10.0.1.1 any", Silent),
         ("address 10.0.0.9-10.0.0.1 any address 10.0.1.1 any", Fails("this is no range")),
         ("address 10.0.0.0/33 any anonymous", Fails("at most 32 bits")),
+        ("address ::1[any] icmp address ::1 icmp", Fails("not of the family")),
     ];
     check_all(&rows, |input| {
         format!(
@@ -169,6 +251,7 @@ fn in_a_sainfo() {
         ("pfs_group 25;", Fails("`25` is no DH group")),
         ("lifetime byte 100 KB;", Fails("lifetimes in bytes are deprecated")),
         ("lifetime time 1 hour, byte 5 MB;", Fails("syntax error at `,`")),
+        ("pfs_group 3;", Fails("ec2n155 is not implemented yet: nothing is negotiated under this sainfo")),
         ("remoteid 5;", Silent),
         ("my_identifier address;", Fails("`my_identifier` is not a statement of this block")),
     ];
@@ -202,12 +285,17 @@ fn on_the_top_level() {
         ),
         ("timer { phase1 30; }", Fails("expected a unit of time")),
         ("padding { maximum_length 20; randomize off; strict_check off; exclusive_tail off; }", Silent),
+        ("padding { randomize_length on; strict_check on; }", Silent),
+        ("timer { persend 2; }", Silent),
+        ("mode_cfg { split_network local_lan 10.0.0.0/8; }", Silent),
         (
             "mode_cfg { dns4 8.8.8.8, 8.8.4.4; wins4 1.1.1.1; split_network include 10.0.0.0/8, 11.0.0.0/8; split_dns \"a\",\"b\"; default_domain \"x\"; pool_size 5; network4 10.9.0.1; netmask4 255.255.255.0; auth_source system; banner \"/x\"; save_passwd on; pfs_group 2; auth_throttle 1; auth_groups \"a\",\"b\"; group_source system; conf_source local; accounting none; }",
             Silent,
         ),
         ("privsep { user 0; group 0; chroot \"/x\"; }", Warns("`chroot \"/x\"` has no effect yet")),
         ("pfkey_buffer 1024;", Silent),
+        ("gss_id_enc latin1;", Warns("`gss_id_enc latin1` has no effect yet")),
+        ("complex_bundle off;", Warns("`complex_bundle off` has no effect yet")),
         ("complex_bundle on;", Silent),
         ("remote 192.0.2.9;", Fails("expected `{`")),
         ("remote 192.0.2.9 inherit anonymous;", Fails("no remote anonymous above")),
@@ -229,6 +317,10 @@ fn on_the_top_level() {
         ("192.0.2.7[500] { exchange_mode main;", Silent),
         ("192.0.2.7 [500] { exchange_mode main;", Silent),
         ("192.0.2.8 {", Fails("no exchange_mode")),
+        (
+            "anonymous [500] { exchange_mode main;",
+            Warns("the port 500 of an anonymous remote is not looked at"),
+        ),
         ("\"name\" { exchange_mode main;", Fails("has no remote_address")),
     ];
     check_all(&named, |input| format!("{PATH} remote {input} {PROPOSAL} }}"));
@@ -251,6 +343,9 @@ fn of_setkey() {
         (policy("[l2tp]", "", "out ipsec RULE"), Silent),
         (policy(" [l2tp]", "", "out ipsec RULE"), Silent),
         (policy("[nonsense]", "", "out ipsec RULE"), Fails("`nonsense` is no port")),
+        ("spdadd 10.0.0.1[l2tp] 0.0.0.0/0 udp -P out ipsec esp/transport//require;".into(), Silent),
+        ("spdadd 10.0.0.1 [l2tp] 0.0.0.0/0 udp -P out ipsec esp/transport//require;".into(), Silent),
+        ("spdadd 0.0.0.0/0[0] 0.0.0.0/0[1701] udp -P in ipsec esp/transport//require;".into(), Silent),
         ("spdadd 10.0.0.1 10.0.0.2 gre -P out ipsec esp/transport//require;".into(), Silent),
         ("spdadd 10.0.0.1 10.0.0.2 47 -P out ipsec esp/transport//require;".into(), Silent),
         ("spdadd 10.0.0.1 10.0.0.2 ip4 -P out ipsec esp/transport//require;".into(), Silent),

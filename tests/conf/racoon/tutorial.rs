@@ -196,11 +196,24 @@ fn keys_and_their_file() {
 
     fs::set_permissions(&keys, fs::Permissions::from_mode(0o644)).expect("a mode");
     let config = racoon::load("racoon.conf", &conf, &env).0.expect("it parses");
-    let (refused, said) = racoon::resolve(&config, None, &env);
+    let (policy, said) = racoon::resolve(&config, None, &env);
     let said = render(&said);
-    assert!(refused.is_none());
-    assert!(said.contains("psk.txt has weak file permission 0644"), "{said}");
-    assert!(said.contains("help: chmod 600"), "{said}");
+    assert!(
+        said.contains("error: the key file ") && said.contains("psk.txt has weak file permission 0644"),
+        "{said}"
+    );
+    assert!(said.contains("no key of it is used") && said.contains("help: chmod 600"), "{said}");
+    // Other tunnels work, and the core knows why this one does not.
+    let psks = &policy.expect("a policy").phase1[0].psks;
+    assert!(psks.entries.is_empty());
+    assert!(
+        psks.refused.as_deref().is_some_and(|why| why.ends_with("0644: group or others have access")),
+        "{psks:?}"
+    );
+    fs::remove_file(&keys).expect("removed");
+    let (policy, said) = racoon::resolve(&config, None, &env);
+    assert!(render(&said).contains("psk.txt cannot be read"), "{}", render(&said));
+    assert!(policy.expect("a policy").phase1[0].psks.refused.is_some());
 }
 
 /// The shipped example with the recorded gateways' certificates.
@@ -224,7 +237,8 @@ fn certificates_and_private_key() {
     let env = SystemEnvironment::new(NoNetwork);
     let found = policy(&conf, None, &env);
     let peer = &found.phase1[0];
-    let subject = peer.credential.as_ref().expect("a credential").certificate().subject_der().to_vec();
+    let certificate = peer.credential.as_ref().expect("a credential").certificate().expect("its certificate");
+    let subject = certificate.subject_der().to_vec();
     assert_eq!(peer.my_id, MyIdentity::Exact(coati::ike::policy::Identity::DerAsn1Dn(subject)));
     assert_eq!(peer.trust.anchors().len(), 1);
     let refusal = |conf: &str| {
@@ -267,6 +281,18 @@ fn includes_are_read_in_place() {
     let none = main.replace("*.conf", "*.none");
     let said = render(&racoon::load("racoon.conf", &none, &env).1);
     assert!(said.contains("no file matches"), "{said}");
+    // Patterns in any part of the path, and home directories.
+    fs::create_dir_all(folder.path().join("peers/one")).expect("a folder");
+    fs::create_dir_all(folder.path().join("peers/two")).expect("a folder");
+    write("peers/one/remote.conf", "log notify;\n");
+    let deep = main.replace("*.conf", "p*/*/remote.conf");
+    let config = racoon::load("racoon.conf", &deep, &env).0.expect("it parses");
+    assert_eq!(racoon::globals(&config).log, "notify", "peers/two has none, which does not matter");
+    let home = std::env::var("HOME").expect("the test runs for somebody");
+    let said = render(&racoon::load("racoon.conf", "include \"~/none/*.conf\";\n", &env).1);
+    assert!(said.contains(&format!("cannot include `{home}/none/*.conf`: no file matches")), "{said}");
+    let said = render(&racoon::load("racoon.conf", "include \"/nonexistent/a.conf\";\n", &env).1);
+    assert!(said.contains("racoon.conf:1:1: error: cannot include `/nonexistent/a.conf`"), "{said}");
     write("a.conf", "include \"a.conf\";\n");
     let said = render(&racoon::load("racoon.conf", &main, &env).1);
     assert!(said.contains("too many files include each other"), "{said}");

@@ -13,7 +13,7 @@ use crate::crypto::secret::Secret;
 use crate::crypto::x509::CertificateIdentity;
 use crate::ike::policy::{
     AuthMethod, Grants, Hooks, Identity, IdentityMatch, MyIdentity, NatTraversal, Padding, Phase1Exchange,
-    Phase1Policy, Phase1Transform, PskEntry, PskOwner, PskTable, RemoteAccess,
+    Phase1Policy, Phase1Transform, Pins, PskEntry, PskOwner, PskTable, RemoteAccess, Upkeep,
 };
 use crate::sadb::{Prefix, SadbIdentity};
 
@@ -78,7 +78,7 @@ impl<'e> Peers<'e> {
             psks: Arc::default(),
             credential: None,
             trust: Arc::default(),
-            pinned: None,
+            pinned: Arc::default(),
             verify_cert: true,
             send_cert: true,
             send_cert_request: true,
@@ -91,6 +91,7 @@ impl<'e> Peers<'e> {
             remote_access: RemoteAccess::default(),
             hooks: Hooks::default(),
             dpd_delay: (mode == IkeMode::Dynamic).then_some(DYNAMIC_DPD),
+            upkeep: Upkeep::default(),
         };
         Ok(Draft { policy, psk: psk(rule, ends)?, local: ends.local, at: rule.at.clone() })
     }
@@ -221,7 +222,7 @@ impl Draft {
             self.add_certificates(tree, env, diagnostics);
         }
         self.warn_of_groups(diagnostics);
-        self.policy.psks = Arc::new(PskTable { entries: self.psk.into_iter().collect() });
+        self.policy.psks = Arc::new(PskTable::from(Vec::from_iter(self.psk)));
         self.policy
     }
 
@@ -261,11 +262,12 @@ impl Draft {
             (_, Some(remote)) => Some(CertificateIdentity::Address(remote)),
             (_, None) => None,
         };
-        self.policy.pinned = peer.and_then(|peer| tree.pinned(&peer)).cloned().map(Arc::new);
+        let pinned = peer.and_then(|peer| tree.pinned(&peer)).cloned();
+        self.policy.pinned = Arc::new(pinned.map(Pins::one).unwrap_or_default());
         match tree.trust() {
             Ok(trust) => self.policy.trust = Arc::new(trust),
             // A peer that is known by its own certificate needs no authority.
-            Err(_) if self.policy.pinned.is_some() => {}
+            Err(_) if !self.policy.pinned.is_empty() => {}
             Err(why) => diagnostics.push(with_advice(&self.at, &why)),
         }
     }

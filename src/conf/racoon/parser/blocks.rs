@@ -69,6 +69,10 @@ impl Parser {
 
     fn remote_name(&mut self) -> Parsed<Spanned<RemoteName>> {
         if let Some(word) = self.eat_word(&["anonymous"]) {
+            if let Some(port) = self.opt_port()? {
+                let message = format!("the port {} of an anonymous remote is not looked at", port.value);
+                self.warn(&port.span, message);
+            }
             return Ok(word.map(|_| RemoteName::Anonymous));
         }
         match self.peek().kind {

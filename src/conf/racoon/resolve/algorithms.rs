@@ -51,12 +51,17 @@ pub(super) fn group(name: &str) -> Option<Group> {
 }
 
 impl Resolver<'_> {
-    /// What `find` makes of an algorithm; refuses by name what it does not know, and warns of what is weak.
-    pub(super) fn algorithm<T>(&mut self, arg: &Spanned<Value>, find: fn(&str) -> Option<T>) -> Option<T> {
+    /// What `find` makes of an algorithm. What it does not know is noted, for whoever sees what else there is, and what is
+    /// weak is warned of.
+    pub(super) fn served_algorithm<T>(
+        &mut self,
+        arg: &Spanned<Value>,
+        find: fn(&str) -> Option<T>,
+    ) -> Option<T> {
         let Value::Algorithm(name, _) = arg.value else { return None };
         let found = find(name);
         if found.is_none() {
-            self.error(&arg.span, format!("{name} is not implemented yet"));
+            self.unserved.push((arg.span.clone(), name));
         }
         self.warn_weak(&arg.span, name);
         found

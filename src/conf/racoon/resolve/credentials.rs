@@ -4,13 +4,15 @@ use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 
+use zeroize::Zeroizing;
+
 use super::{EffectiveRemote, Resolver};
 use crate::conf::diagnostic::Diagnostic;
 use crate::conf::racoon::ast::{self, Setting, Value};
 use crate::conf::span::Span;
 use crate::crypto::sign;
-use crate::crypto::x509::{Certificate, Credential, TrustStore, name};
-use crate::ike::policy::{Identity, IdentityMatch, MyIdentity};
+use crate::crypto::x509::{Certificate, Credential, PinnedKey, TrustStore, name};
+use crate::ike::policy::{Identity, IdentityMatch, MyIdentity, Pins};
 use crate::sadb::Prefix;
 
 /// Who we are, who the peer may be, and what proves it.
@@ -19,7 +21,11 @@ pub(super) struct Proofs {
     pub(super) peer_ids: Vec<IdentityMatch>,
     pub(super) credential: Option<Arc<Credential>>,
     pub(super) trust: Arc<TrustStore>,
-    pub(super) pinned: Option<Arc<Certificate>>,
+    pub(super) pinned: Arc<Pins>,
+    /// `verify_cert`.
+    pub(super) verify_cert: bool,
+    /// `send_cr`.
+    pub(super) send_cr: bool,
 }
 
 /// Whose certificates phase 1 is authenticated with.
@@ -41,10 +47,52 @@ enum Written {
 impl Resolver<'_> {
     pub(super) fn identity(&mut self, remote: &EffectiveRemote<'_>, uses: Certificates) -> Proofs {
         let settings = &remote.settings;
+        for name in ["certificate_type", "ca_type"] {
+            self.only_once(&remote.remote.settings, name);
+        }
         let credential = self.credential(remote, uses.ours).map(Arc::new);
         let my_id = ast::last(settings, "my_identifier")
             .and_then(|setting| self.my_identifier(setting, remote, credential.as_deref()))
             .unwrap_or(MyIdentity::LocalAddress);
+        let peer_ids = self.peer_ids(settings);
+        let pinned = self.pins(settings);
+        let has_raw_pins = pinned.entries.iter().any(|pin| matches!(pin.key, PinnedKey::PublicKey(_)));
+        let trust = match uses.peers && !has_raw_pins {
+            true => self.trust(settings),
+            false => TrustStore::default(),
+        };
+        // A plain key of ours switches these off; with a peer whose key is not known, certificates stay its only proof.
+        let is_plain = ast::last(settings, "certificate_type").and_then(Setting::word) == Some("plain_rsa");
+        let on = |name, default| ast::last(settings, name).map_or(default, Setting::is_on);
+        let (verify_cert, send_cr) = (
+            on("verify_cert", !is_plain || pinned.is_empty()),
+            on("send_cr", !is_plain || pinned.is_empty()),
+        );
+        let proves = !trust.is_empty() || !pinned.is_empty() || !verify_cert;
+        if uses.peers && !proves && self.env.is_open() {
+            let error = Diagnostic::error(
+                &remote.remote.name.span,
+                "the remote uses certificates, but no authority is trusted and no key of the peer is known",
+            );
+            self.diagnostics.push(
+                error.with_help("add `ca_type x509 \"ca.crt\";`, or `peers_certfile x509 \"peer.crt\";`"),
+            );
+        }
+        let (trust, pinned) = (Arc::new(trust), Arc::new(pinned));
+        Proofs { my_id, peer_ids, credential, trust, pinned, verify_cert, send_cr }
+    }
+
+    /// Refuses the second of a statement that racoon takes once.
+    pub(super) fn only_once(&mut self, settings: &[Setting], name: &str) {
+        let mut all = settings.iter().filter(|s| s.name.value == name);
+        if let (Some(first), Some(second)) = (all.next(), all.next()) {
+            let line = first.span.position().line;
+            self.error(&second.span, format!("there is a {name} in line {line} already"));
+        }
+    }
+
+    /// Who the peer may be; nobody in particular unless `verify_identifier` says that it is looked at.
+    fn peer_ids(&mut self, settings: &[Setting]) -> Vec<IdentityMatch> {
         let verifies = ast::last(settings, "verify_identifier").is_some_and(Setting::is_on);
         let written: Vec<_> = settings.iter().filter(|s| s.name.value == "peers_identifier").collect();
         let found: Vec<_> = written.iter().filter_map(|s| self.peers_identifier(s)).collect();
@@ -54,18 +102,12 @@ impl Resolver<'_> {
                 "peers_identifier has no effect without `verify_identifier on`, as in racoon",
             );
         }
-        let peer_ids = if verifies { found } else { Vec::new() };
-        let trust = if uses.peers { self.trust(settings) } else { TrustStore::default() };
-        let verifies_certificates = ast::last(settings, "verify_cert").is_none_or(Setting::is_on);
-        let pinned = self.pinned(settings).map(Arc::new);
-        if uses.peers && trust.is_empty() && verifies_certificates && self.env.is_open() {
-            let error = Diagnostic::error(
-                &remote.remote.name.span,
-                "the remote uses certificates, but no authority is trusted",
-            );
-            self.diagnostics.push(error.with_help("add `ca_type x509 \"ca.crt\";`"));
+        // One without a value fits everybody, whatever else is listed.
+        let open = written.iter().find(|s| s.text().is_none() && s.args.len() == 1);
+        if let Some(open) = open.filter(|_| verifies) {
+            self.warn(&open.span, "without a value every identity fits, as in racoon");
         }
-        Proofs { my_id, peer_ids, credential, trust: Arc::new(trust), pinned }
+        if verifies && open.is_none() { found } else { Vec::new() }
     }
 
     fn my_identifier(
@@ -78,14 +120,16 @@ impl Resolver<'_> {
             Written::OwnAddress => MyIdentity::LocalAddress,
             Written::This(identity) => MyIdentity::Exact(identity),
             Written::Subject => {
-                if ast::last(&remote.settings, "certificate_type").is_none() {
+                let own = ast::last(&remote.settings, "certificate_type");
+                if own.and_then(Setting::word) != Some("x509") {
                     let message =
                         "`asn1dn` without a value is the subject of our certificate, and there is none";
                     let error = Diagnostic::error(&setting.span, message);
                     self.diagnostics.push(error.with_help("add `certificate_type x509 \"CERT\" \"KEY\";`"));
                 }
                 // Where nothing is opened, an empty name stands for the one in the file.
-                let subject = credential.map(|c| c.certificate().subject_der().to_vec()).unwrap_or_default();
+                let certificate = credential.and_then(Credential::certificate);
+                let subject = certificate.map(|c| c.subject_der().to_vec()).unwrap_or_default();
                 MyIdentity::Exact(Identity::DerAsn1Dn(subject))
             }
         })
@@ -175,14 +219,16 @@ impl Resolver<'_> {
         let Some(setting) = ast::last(&remote.settings, "certificate_type") else {
             if needed {
                 let head = &remote.remote.name.span;
-                let error = Diagnostic::error(head, "RSA signatures need a certificate of ours");
+                let error = Diagnostic::error(
+                    head,
+                    "RSA signatures need a certificate of ours, or a key that the peer knows",
+                );
                 self.diagnostics.push(error.with_help("add `certificate_type x509 \"CERT\" \"KEY\";`"));
             }
             return None;
         };
-        if setting.word() != Some("x509") {
-            self.not_implemented(setting);
-            return None;
+        if setting.word() == Some("plain_rsa") {
+            return self.own_plain_key(setting, remote);
         }
         let mut names = setting.texts();
         let (Some(certificate), Some(key)) = (names.next(), names.next()) else {
@@ -196,13 +242,7 @@ impl Resolver<'_> {
         }
         let mut all = self.certificates(&certificate_path, &setting.span)?.into_iter();
         let own = all.next()?;
-        if let Err(why) = self.env.check_secret_file(&key_path) {
-            let shown = key_path.display();
-            let error = Diagnostic::error(&setting.span, format!("the private key {shown} {why}"));
-            self.diagnostics.push(error.with_help(format!("chmod 600 {shown}")));
-            return None;
-        }
-        let pem = self.file(&key_path, &setting.span)?;
+        let pem = self.private_file(&key_path, &setting.span)?;
         let loaded = sign::load_private_key(&pem)
             .map_err(|why| format!("{}: {why}", key_path.display()))
             .and_then(|key| Credential::new(own, all.collect(), key).map_err(|why| why.to_string()));
@@ -213,6 +253,17 @@ impl Resolver<'_> {
                 None
             }
         }
+    }
+
+    /// The content of a file that nobody else may read.
+    pub(super) fn private_file(&mut self, path: &Path, span: &Span) -> Option<Zeroizing<Vec<u8>>> {
+        if let Err(why) = self.env.check_secret_file(path) {
+            let shown = path.display();
+            let error = Diagnostic::error(span, format!("the private key {shown} {why}"));
+            self.diagnostics.push(error.with_help(format!("chmod 600 {shown}")));
+            return None;
+        }
+        self.file(path, span).map(Zeroizing::new)
     }
 
     /// The authorities: of `ca_type`, else every file in `path certificate` that is named by hash as OpenSSL does.
@@ -236,24 +287,7 @@ impl Resolver<'_> {
         TrustStore::new(anchors)
     }
 
-    fn pinned(&mut self, settings: &[Setting]) -> Option<Certificate> {
-        let setting = ast::last(settings, "peers_certfile")?;
-        if matches!(setting.word(), Some("plain_rsa" | "dnssec")) {
-            self.not_implemented(setting);
-            return None;
-        }
-        let Some(file) = setting.text() else {
-            self.error(&setting.span, "peers_certfile needs a file name in double quotes");
-            return None;
-        };
-        let path = self.in_certificate_folder(file);
-        if !self.env.is_open() {
-            return None;
-        }
-        self.certificates(&path, &setting.span)?.into_iter().next()
-    }
-
-    fn certificates(&mut self, path: &Path, span: &Span) -> Option<Vec<Certificate>> {
+    pub(super) fn certificates(&mut self, path: &Path, span: &Span) -> Option<Vec<Certificate>> {
         let pem = self.file(path, span)?;
         match Certificate::all_from_pem(&pem) {
             Ok(all) => Some(all),
@@ -264,7 +298,7 @@ impl Resolver<'_> {
         }
     }
 
-    fn file(&mut self, path: &Path, span: &Span) -> Option<Vec<u8>> {
+    pub(super) fn file(&mut self, path: &Path, span: &Span) -> Option<Vec<u8>> {
         match self.env.read_file(path) {
             Ok(octets) => Some(octets),
             Err(why) => {

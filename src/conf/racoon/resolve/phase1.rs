@@ -12,7 +12,7 @@ use crate::conf::racoon::ast::{self, Block, RemoteName, Setting, Value};
 use crate::conf::span::{Span, Spanned};
 use crate::ike::policy::{
     AuthMethod, Bounds, GeneratePolicy, Grants, Hooks, NatTraversal, Padding, Phase1Exchange, Phase1Policy,
-    Phase1Transform, Sourced,
+    Phase1Transform, Rekey, Sourced, Upkeep,
 };
 
 /// racoon's lifetime of both phases where none is written.
@@ -26,8 +26,7 @@ impl Resolver<'_> {
         self.refuse_in_remote(remote);
         let (address, port) = self.remote_address(remote)?;
         let check = Check::of(settings);
-        let transforms: Vec<_> =
-            remote.proposals.iter().filter_map(|p| self.transform(p, settings, check)).collect();
+        let transforms = self.transforms(remote, check);
         if remote.proposals.is_empty() {
             let error = Diagnostic::error(head, "the remote has no proposal");
             self.diagnostics.push(error.with_help("add at least one `proposal { }` block"));
@@ -60,9 +59,9 @@ impl Resolver<'_> {
             credential: identity.credential,
             trust: identity.trust,
             pinned: identity.pinned,
-            verify_cert: on("verify_cert", true),
+            verify_cert: identity.verify_cert,
             send_cert: on("send_cert", true),
-            send_cert_request: on("send_cr", true),
+            send_cert_request: identity.send_cr,
             nat_traversal: nat_traversal(settings),
             initial_contact: on("initial_contact", true),
             passive: on("passive", false),
@@ -79,6 +78,7 @@ impl Resolver<'_> {
                 .and_then(Setting::number)
                 .filter(|seconds| *seconds > 0)
                 .map(|seconds| Duration::from_secs(seconds.into())),
+            upkeep: upkeep(settings),
         })
     }
 
@@ -125,7 +125,7 @@ impl Resolver<'_> {
     /// Refuses what we do not serve, and says what has no effect.
     fn refuse_in_remote(&mut self, remote: &EffectiveRemote<'_>) {
         for setting in &remote.settings {
-            let (word, number) = (setting.word().unwrap_or_default(), setting.number());
+            let word = setting.word().unwrap_or_default();
             match setting.name.value {
                 "weak_phase1_check" if word == "on" => {
                     self.not_implemented(setting);
@@ -133,11 +133,8 @@ impl Resolver<'_> {
                 "situation" if word != "identity_only" => self.not_implemented(setting),
                 "ike_frag" if word != "off" => self.no_effect(setting, "large messages are sent whole"),
                 "esp_frag" => self.no_effect(setting, "ESP in UDP is not fragmented by us"),
-                "match_empty_cr" if word == "on" => self.no_effect(setting, "any certificate request fits"),
-                "rekey" if word != "on" => self.no_effect(setting, "phase 1 is renewed while it is needed"),
-                "dpd" if word == "off" => self.no_effect(setting, "dead peer detection is always announced"),
-                "dpd_retry" | "dpd_maxfail" if number != Some(5) => {
-                    self.no_effect(setting, "5 probes 5 seconds apart decide");
+                "match_empty_cr" if word == "off" => {
+                    self.no_effect(setting, "an empty certificate request fits as well");
                 }
                 _ => {}
             }
@@ -145,7 +142,8 @@ impl Resolver<'_> {
     }
 
     /// The peer's address and port; nothing when they are wrong.
-    fn remote_address(&mut self, remote: &EffectiveRemote<'_>) -> Option<(Option<IpAddr>, u16)> {
+    pub(super) fn remote_address(&mut self, remote: &EffectiveRemote<'_>) -> Option<(Option<IpAddr>, u16)> {
+        self.only_once(&remote.remote.settings, "remote_address");
         let written = ast::last(&remote.remote.settings, "remote_address");
         let inherited = ast::last(&remote.settings, "remote_address");
         let of_setting = |setting: &Setting| {
@@ -172,13 +170,33 @@ impl Resolver<'_> {
         }
     }
 
+    /// The proposals, without those that name what we do not serve: there is a warning for each while another remains.
+    fn transforms(&mut self, remote: &EffectiveRemote<'_>, check: Check) -> Vec<Phase1Transform> {
+        let mut unserved = Vec::new();
+        let mut transforms = Vec::new();
+        for proposal in &remote.proposals {
+            transforms.extend(self.transform(proposal, &remote.settings, check));
+            unserved.append(&mut self.unserved);
+        }
+        for (span, name) in unserved {
+            if transforms.is_empty() {
+                self.error(&span, format!("{name} is not implemented yet, and no other proposal is left"));
+            } else {
+                self.warn(&span, format!("{name} is not implemented yet: the proposal with it is left out"));
+            }
+        }
+        transforms
+    }
+
     fn transform(&mut self, proposal: &Block, remote: &[Setting], check: Check) -> Option<Phase1Transform> {
         let cipher_setting = self.needed(proposal, "encryption_algorithm");
         let hash_setting = self.needed(proposal, "hash_algorithm");
         let auth_setting = self.needed(proposal, "authentication_method");
         let group_setting = self.needed(proposal, "dh_group");
-        for unserved in proposal.settings.iter().filter(|s| s.name.value.starts_with("gss")) {
-            self.not_implemented(unserved);
+        let method = auth_setting.and_then(|s| s.args.first()).map(|arg| &arg.value);
+        let is_gssapi = method == Some(&Value::Algorithm("gssapi_krb", None));
+        for stray in proposal.settings.iter().filter(|s| s.name.value.starts_with("gss") && !is_gssapi) {
+            self.error(&stray.span, format!("{} goes with gssapi_krb alone", stray.name.value));
         }
         let cipher = cipher_setting.and_then(|s| self.one(s, algorithms::cipher));
         let hash = hash_setting.and_then(|s| self.one(s, algorithms::hash));
@@ -211,7 +229,7 @@ impl Resolver<'_> {
     }
 
     fn one<T>(&mut self, setting: &Setting, find: fn(&str) -> Option<T>) -> Option<Sourced<T>> {
-        let value = self.algorithm(setting.args.first()?, find)?;
+        let value = self.served_algorithm(setting.args.first()?, find)?;
         Some(Sourced::new(value, setting.span.source_ref()))
     }
 
@@ -253,6 +271,7 @@ impl Resolver<'_> {
             randomize: on("randomize", true),
             length_octet: Some(on("exclusive_tail", true)),
             random_extra: if on("randomize_length", false) { most } else { 0 },
+            strict: on("strict_check", false),
         }
     }
 }
@@ -284,6 +303,24 @@ pub(super) fn lifetime(blocks: &[&[Setting]], implied_by: &Span, check: Check) -
             Bounds { offer: DEFAULT_SECONDS, rule },
             implied_by.source_ref_as(format!("lifetime time {DEFAULT_SECONDS} sec (default)")),
         ),
+    }
+}
+
+/// `dpd`, `dpd_retry`, `dpd_maxfail` and `rekey`.
+fn upkeep(settings: &[Setting]) -> Upkeep {
+    let number = |name| ast::last(settings, name).and_then(Setting::number);
+    let default = Upkeep::default();
+    Upkeep {
+        detects_dead_peers: ast::last(settings, "dpd").is_none_or(Setting::is_on),
+        dead_peer_retry: number("dpd_retry")
+            .map_or(default.dead_peer_retry, |seconds| Duration::from_secs(seconds.max(1).into())),
+        dead_peer_failures: number("dpd_maxfail")
+            .map_or(default.dead_peer_failures, |count| u8::try_from(count.max(1)).unwrap_or(u8::MAX)),
+        rekey: match ast::last(settings, "rekey").and_then(Setting::word) {
+            Some("off") => Rekey::Off,
+            Some("force") => Rekey::Always,
+            _ => Rekey::WhileNeeded,
+        },
     }
 }
 

@@ -30,6 +30,13 @@ impl Resolver<'_> {
             self.find_duplicate_sainfo(sainfo, &sainfos[..at]);
             policies.extend(self.sainfo(sainfo, remotes));
         }
+        // A sainfo with such a group stays, so that its traffic is not taken under another one, and allows nothing.
+        let is_useful = policies.iter().any(|p| !p.transforms.is_empty());
+        for (span, name) in std::mem::take(&mut self.unserved) {
+            let message = format!("{name} is not implemented yet: nothing is negotiated under this sainfo");
+            let severity = if is_useful { Diagnostic::fault } else { Diagnostic::error };
+            self.diagnostics.push(severity(&span, message));
+        }
         policies
     }
 
@@ -124,6 +131,7 @@ impl Resolver<'_> {
             self.diagnostics.push(error.with_help("add `compression_algorithm deflate;`, as racoon demands"));
         }
         let auths = auths?;
+        let unserved = self.unserved.len();
         let mut transforms = product(&ciphers?, &auths);
         transforms.extend(auths.iter().flatten().map(ah));
         let mut policy = Phase2Policy {
@@ -138,6 +146,9 @@ impl Resolver<'_> {
             seconds: lifetime(&[&sainfo.settings], &sainfo.at.span, check),
             kilobytes: None,
         };
+        if self.unserved.len() > unserved {
+            policy.transforms.clear();
+        }
         apply(&mut policy, check);
         Some(policy)
     }
@@ -232,32 +243,38 @@ impl Resolver<'_> {
         }
     }
 
-    /// The algorithms of a mandatory statement.
-    fn listed<'s>(&mut self, sainfo: &'s Sainfo, name: &str) -> Option<&'s Setting> {
-        let found = ast::last(&sainfo.settings, name);
-        if found.is_none() {
+    /// The algorithms of a mandatory statement. It may be there several times, and adds to what is there.
+    fn listed<'s>(
+        &mut self,
+        sainfo: &'s Sainfo,
+        name: &str,
+    ) -> Option<Vec<(&'s Setting, &'s Spanned<Value>)>> {
+        let settings = sainfo.settings.iter().filter(|s| s.name.value == name);
+        let found: Vec<_> = settings.flat_map(|s| s.args.iter().map(move |arg| (s, arg))).collect();
+        if found.is_empty() {
             self.error(&sainfo.at.span, format!("the sainfo has no {name}"));
+            return None;
         }
-        found
+        Some(found)
     }
 
     fn ciphers(&mut self, sainfo: &Sainfo) -> Option<Vec<Cipher>> {
-        let setting = self.listed(sainfo, "encryption_algorithm")?;
+        let listed = self.listed(sainfo, "encryption_algorithm")?;
         let mut ciphers = Vec::new();
-        for arg in &setting.args {
+        for (setting, arg) in &listed {
             if let Some(algorithm) = self.served(setting, arg, algorithms::cipher) {
                 let default = algorithm.value.default_key_bits().into();
                 ciphers.push(Cipher { bits: written_bits(arg).unwrap_or(default), algorithm });
             }
         }
-        self.some_left(setting, ciphers)
+        self.some_left(listed[0].0, ciphers)
     }
 
     /// The authenticators; `None` among them is `non_auth`.
     fn auths(&mut self, sainfo: &Sainfo) -> Option<Vec<Option<Sourced<AuthSpec>>>> {
-        let setting = self.listed(sainfo, "authentication_algorithm")?;
+        let listed = self.listed(sainfo, "authentication_algorithm")?;
         let mut auths = Vec::new();
-        for arg in &setting.args {
+        for (setting, arg) in &listed {
             if arg.value == Value::Algorithm("non_auth", None) {
                 self.warn_weak(&arg.span, "non_auth");
                 auths.push(None);
@@ -265,7 +282,7 @@ impl Resolver<'_> {
                 auths.push(Some(Sourced::new(AuthSpec::standard(hash.value), hash.at)));
             }
         }
-        self.some_left(setting, auths)
+        self.some_left(listed[0].0, auths)
     }
 
     /// One of a list of algorithms; what we do not serve is left out with a warning.
@@ -301,8 +318,8 @@ impl Resolver<'_> {
             let at = sainfo.at.span.source_ref_as("no pfs_group");
             return Some(Sourced::new(PfsRule::Any(None), at));
         };
-        let group = self.algorithm(setting.args.first()?, algorithms::group)?;
-        Some(Sourced::new(PfsRule::Exactly(Some(group)), setting.span.source_ref()))
+        let group = self.served_algorithm(setting.args.first()?, algorithms::group);
+        Some(Sourced::new(PfsRule::Exactly(group), setting.span.source_ref()))
     }
 }
 

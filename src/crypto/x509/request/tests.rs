@@ -101,7 +101,7 @@ fn request(anchors: &[&Issued], certificates: &[&Issued]) -> VerifyRequest {
     let hash = vec![0x5a; 32];
     VerifyRequest {
         certificates: certificates.iter().map(|c| c.der.clone()).collect(),
-        pinned: None,
+        pinned: Vec::new(),
         trust: Arc::new(TrustStore::new(anchors.iter().map(|a| a.certificate()).collect())),
         check_chain: true,
         identity: CertificateIdentity::Address([10, 99, 0, 1].into()),
@@ -153,6 +153,65 @@ fn the_key_must_fit_the_method() {
     assert_refused(&request, Fault::Certificate, sentence);
 }
 
+/// The public half of a key that signs.
+fn raw(key: &Key) -> PinnedKey {
+    RawPublicKey::of(&**key).unwrap().into()
+}
+
+#[test]
+fn a_pinned_public_key_needs_no_certificate() {
+    let mut request = request(&[], &[]);
+    request.pinned = vec![raw(&keys().host)];
+    let peer = request.run().unwrap();
+    assert!(peer.subject.starts_with("ECDSA-256 public key, SHA-256 "), "{}", peer.subject);
+    assert_eq!((peer.subject_der, peer.weaknesses), (vec![], vec![]));
+    // No identity is in it, and none is asked for; what the peer sends changes nothing.
+    request.identity = CertificateIdentity::Other;
+    request.certificates = vec![vec![0xff; 40]; 20];
+    request.check_chain = false;
+    assert!(request.run().is_ok());
+}
+
+#[test]
+fn the_first_pinned_key_that_fits_is_the_peers() {
+    let mut request = request(&[], &[]);
+    request.pinned = vec![raw(&keys().ca), raw(&keys().other_ca), raw(&keys().host)];
+    assert!(request.run().is_ok());
+    request.pinned.pop();
+    let sentence = "signature does not match (INVALID-SIGNATURE) with any of 2 keys configured for the peer: \
+                    the signature does not match";
+    assert_refused(&request, Fault::Signature, sentence);
+    request.pinned.pop();
+    let (fault, said) = refusal(&request);
+    assert_eq!(fault, Fault::Signature);
+    assert!(
+        said.starts_with("signature does not match (INVALID-SIGNATURE), ECDSA-256 public key, SHA-256 "),
+        "{said}"
+    );
+}
+
+/// A certificate of a trusted authority proves nothing where the peer's key is known and is another one.
+#[test]
+fn a_certificate_does_not_stand_in_for_a_pinned_key() {
+    let root = root();
+    let mut request = request(&[&root], &[&gateway(&root)]);
+    request.pinned = vec![raw(&keys().ca)];
+    assert_eq!(refusal(&request).0, Fault::Signature);
+}
+
+#[test]
+fn a_pinned_key_must_fit_the_method() {
+    let mut request = request(&[], &[]);
+    request.pinned = vec![raw(&keys().host)];
+    request.method = SignatureMethod::Rsa;
+    let (fault, said) = refusal(&request);
+    assert_eq!(fault, Fault::Certificate);
+    assert!(
+        said.starts_with("RSA signatures were negotiated, and for the peer an ECDSA-256 public key"),
+        "{said}"
+    );
+}
+
 #[test]
 fn a_pinned_certificate_needs_no_chain() {
     let root = root();
@@ -162,7 +221,7 @@ fn a_pinned_certificate_needs_no_chain() {
         Fault::CertificateUnavailable,
         "the peer sent no certificate and none is configured for it",
     );
-    request.pinned = Some(gateway(&root).certificate());
+    request.pinned = vec![gateway(&root).certificate().into()];
     assert_eq!(request.run().unwrap().subject, "/C=SE/CN=gw");
     // What the peer sends changes nothing, also if it is nonsense.
     request.certificates = vec![vec![0xff; 40]; 20];
@@ -192,7 +251,7 @@ fn a_credential_is_a_pair() {
     let (root, keys) = (root(), keys());
     let gateway = gateway(&root).certificate();
     let pair = Credential::new(gateway.clone(), vec![root.certificate()], keys.host.clone()).unwrap();
-    assert_eq!(pair.certificate(), &gateway);
+    assert_eq!(pair.certificate(), Some(&gateway));
     let why = Credential::new(gateway, Vec::new(), keys.ca.clone()).unwrap_err();
     assert_eq!(why.to_string(), "the private key does not belong to the certificate of /C=SE/CN=gw");
 }

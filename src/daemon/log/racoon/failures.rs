@@ -43,7 +43,7 @@ pub(super) fn phase1(about: &Phase1Ref, why: &Why) -> Vec<Line> {
         }
         // What does not fit was told when it was refused.
         Why::NoProposalChosen => vec![failed()],
-        Why::NoPreSharedKey => vec![
+        Why::NoPreSharedKey | Why::KeysRefused(_) => vec![
             error(&format!("couldn't find the pskey for {peer}.")),
             error(&printable(&why.to_string())),
             failed(),

@@ -37,7 +37,7 @@ proptest! {
         let root = Certificate::from_pem(vector!("ec-ca.crt")).unwrap();
         let request = VerifyRequest {
             certificates: vec![der.clone(), der],
-            pinned: None,
+            pinned: Vec::new(),
             trust: Arc::new(TrustStore::new(vec![root.clone(), Certificate::from_pem(vector!("ca.crt")).unwrap()])),
             check_chain: true,
             identity: CertificateIdentity::Address([10, 99, 0, 1].into()),

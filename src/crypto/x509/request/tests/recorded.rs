@@ -11,7 +11,7 @@ fn request(anchor: &Certificate, own: &Certificate, key: &Key, at: UnixTime) -> 
     let hash = vec![0x5a; 20];
     VerifyRequest {
         certificates: vec![own.der().to_vec()],
-        pinned: None,
+        pinned: Vec::new(),
         trust: Arc::new(TrustStore::new(vec![anchor.clone()])),
         check_chain: true,
         identity: CertificateIdentity::Address([10, 99, 0, 1].into()),
@@ -102,7 +102,7 @@ fn recorded_peers_are_proved() {
             };
             let request = VerifyRequest {
                 certificates: vec![own.der().to_vec()],
-                pinned: None,
+                pinned: Vec::new(),
                 trust: Arc::new(TrustStore::new(vec![ca.clone()])),
                 check_chain: true,
                 identity,
