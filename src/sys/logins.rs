@@ -1,7 +1,5 @@
 //! The system's record of who is logged in, which `who` and `last` show. OpenBSD keeps none that programs may write.
 
-#![expect(unsafe_code, reason = "nobody wraps the functions of utmpx.h")]
-
 use std::io;
 
 /// A line of the record.
@@ -30,6 +28,7 @@ pub fn record(login: &Login<'_>) -> io::Result<()> {
 }
 
 #[cfg(any(target_os = "linux", target_os = "freebsd"))]
+#[expect(unsafe_code, reason = "nobody wraps the functions of utmpx.h")]
 mod imp {
     use std::ffi::{CStr, c_char};
     use std::io;
