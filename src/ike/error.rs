@@ -167,6 +167,8 @@ pub enum Why {
         /// Who has it.
         peer: std::net::IpAddr,
     },
+    /// What the peer asks for are addresses that road warriors are given, and not the one that it was given.
+    AddressesOfPool(Selector),
     /// The peer asks for transport mode, but not between its address and ours.
     TransportForOthers(Selector),
     /// So many policies are granted that there are no more.
@@ -257,6 +259,7 @@ impl Why {
             | Self::NoPhase2Policy(_)
             | Self::PolicyOccupied(_)
             | Self::TrafficOfAnother { .. }
+            | Self::AddressesOfPool(_)
             | Self::TransportForOthers(_)
             | Self::TooManyPolicies
             | Self::NotInGroup(_)
@@ -383,6 +386,10 @@ impl fmt::Display for Why {
             Self::TrafficOfAnother { selector, peer } => write!(
                 f,
                 "the peer asks for {selector} (ours, then its own), of which {peer} has been granted the whole or a part"
+            ),
+            Self::AddressesOfPool(selector) => write!(
+                f,
+                "the peer asks for {selector} (ours, then its own), but addresses of the pool are only for whom `mode_cfg` gives them to"
             ),
             Self::TransportForOthers(selector) => write!(
                 f,

@@ -12,11 +12,12 @@ use super::Endpoint;
 use super::agree::{Names, meant_by};
 use crate::ike::context::RequestOwner;
 use crate::ike::error::Why;
-use crate::ike::event::{Event, Phase1Id, Phase2Event, Phase2Ref};
+use crate::ike::event::{Event, Phase1Id, Phase1Ref, Phase2Event, Phase2Ref};
 use crate::ike::nat_traversal::Nat;
 use crate::ike::phase2::{Caller, Common, Opened};
 use crate::ike::policy::{Connection, GeneratePolicy, Policy, Start};
 use crate::ike::proposal::phase2::{Encapsulation, offered, select};
+use crate::ike::remote_access::Lease;
 use crate::sadb::{
     Direction, Endpoints, FlowAction, FlowPolicy, Level, Mode, Prefix, Request, SecurityRule, Selector,
 };
@@ -165,6 +166,7 @@ impl Endpoint {
         if let Some((_, other)) = others().find(|(taken, _)| overlap(taken, &selector)) {
             return Err(Why::TrafficOfAnother { selector, peer: other.owner.remote });
         }
+        self.check_pool(common)?;
         let its_own = self.granted.len() - others().count();
         if its_own >= MAX_OF_PEER || self.granted.len() >= MAX_IN_ALL {
             return Err(Why::TooManyPolicies);
@@ -184,6 +186,21 @@ impl Endpoint {
         };
         self.granted.insert(selector, granted);
         Ok(connection)
+    }
+
+    /// What road warriors are given, or may be given, is only for them.
+    fn check_pool(&self, common: &Common) -> Result<(), Why> {
+        let selector = common.selector;
+        let mut leases = self.pool.leased_in(selector.remote).peekable();
+        let is_its_own = leases.peek().is_some() && selector.remote.is_host();
+        if let Some(other) = leases.find(|lease| !holds(common, lease)) {
+            return Err(Why::TrafficOfAnother { selector, peer: other.holder.remote.ip() });
+        }
+        let config = self.core.policy.mode_config.as_ref();
+        if !is_its_own && config.is_some_and(|config| config.hands_out_of(selector.remote)) {
+            return Err(Why::AddressesOfPool(selector));
+        }
+        Ok(())
     }
 
     /// Whether a policy for these very packets is configured or loaded.
@@ -264,6 +281,17 @@ impl Endpoint {
             self.delete_pairs(now, pairs);
         }
     }
+}
+
+/// Whether a peer has that place in the pool: now, or before its ISAKMP SA replaced another.
+fn holds(common: &Common, lease: &Lease<Phase1Ref>) -> bool {
+    let session = common.caller.session.as_deref();
+    if session.is_some_and(|s| s.address.is_some() && s.address == lease.address) {
+        return true;
+    }
+    let user = session.and_then(|s| s.user.as_ref());
+    let is_proved = user.is_some() || lease.holder.remote == common.route.0.remote;
+    is_proved && lease.holder.user.as_ref() == user && lease.holder.peer_id.is_same(&common.caller.peer_id)
 }
 
 /// The connection that a peer gets.
