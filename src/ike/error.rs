@@ -393,7 +393,7 @@ impl fmt::Display for Why {
             ),
             Self::TransportForOthers(selector) => write!(
                 f,
-                "the peer asks for {selector} (ours, then its own) in transport mode, which is for its address and ours alone (`support_proxy` takes others)"
+                "the peer asks for {selector} (ours, then its own) in transport mode, which is for its address and ours alone (`support_proxy` takes others that are no peers themselves)"
             ),
             Self::TooManyPolicies => f.write_str("no more policies are generated for this peer"),
             Self::NotInGroup(group) => {

@@ -170,6 +170,38 @@ fn sec_grants_transport_between_others() {
     assert!(ask(&mut scene, Mode::Transport, &[host(TRAITOR), host(VICTIM)]));
 }
 
+/// `support_proxy` lets a peer speak for hosts behind it, and for no other peer: neither under what is configured for that
+/// one nor under what is made for the asking.
+#[test]
+fn sec_grants_another_peer_by_proxy() {
+    let mut policy = generous();
+    for peer in &mut policy.phase1 {
+        Arc::make_mut(peer).grants.support_proxy = true;
+    }
+    let behind = IpAddr::from([198, 51, 100, 7]);
+    let configured = |remote: IpAddr| {
+        let mut connection = policy::victim(Group::Ecp256).connections[0].as_ref().clone();
+        connection.selector = Selector::between(Prefix::host(VICTIM), Prefix::host(remote));
+        (connection.remote, connection.mode) = (Some(remote), Mode::Transport);
+        Arc::new(connection)
+    };
+    for connections in [Vec::new(), vec![configured(HONEST), configured(behind)]] {
+        let is_granted = connections.is_empty();
+        let policy = Policy { connections, ..policy.clone() };
+        let mut scene = Scene::with(Victim::new(policy), TRAITOR, Stage::responder(3), 3, Group::Ecp256);
+        let mut wish = |theirs: IpAddr| {
+            let ids = [Identification::address(theirs), Identification::address(VICTIM)];
+            ask(&mut scene, Mode::Transport, &ids)
+        };
+        assert!(!wish(HONEST), "another peer; granted: {is_granted}");
+        assert!(wish(behind), "a host behind it; granted: {is_granted}");
+        assert_eq!(refusals(&scene.victim, |why| matches!(why, Why::TransportForOthers(_))), 1);
+        assert!(
+            scene.victim.kernel.sas().iter().all(|sa| sa.params.src != HONEST && sa.params.dst != HONEST)
+        );
+    }
+}
+
 /// CVE-2023-38711: an identity of a type that no traffic has.
 #[test]
 fn sec_grants_identities_of_every_type() {

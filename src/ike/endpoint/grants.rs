@@ -90,7 +90,7 @@ impl Endpoint {
         let is_between_us =
             (selector.local, selector.remote) == (Prefix::host(hosts.local), Prefix::host(hosts.remote));
         let are_hosts = selector.local.is_host() && selector.remote.is_host();
-        let is_for_others = are_hosts && common.phase1.policy.grants.support_proxy;
+        let is_for_others = are_hosts && self.may_speak_for(common, selector.remote.address());
         if encapsulation.mode == Mode::Transport && !is_between_us && !is_for_others {
             return Err(Why::TransportForOthers(selector));
         }
