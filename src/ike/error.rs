@@ -167,6 +167,8 @@ pub enum Why {
         /// Who has it.
         peer: std::net::IpAddr,
     },
+    /// The peer asks for all addresses as its own, and no rule names them.
+    AllAddresses(Selector),
     /// What the peer asks for are addresses that road warriors are given, and not the one that it was given.
     AddressesOfPool(Selector),
     /// The peer asks for transport mode, but not between its address and ours.
@@ -259,6 +261,7 @@ impl Why {
             | Self::NoPhase2Policy(_)
             | Self::PolicyOccupied(_)
             | Self::TrafficOfAnother { .. }
+            | Self::AllAddresses(_)
             | Self::AddressesOfPool(_)
             | Self::TransportForOthers(_)
             | Self::TooManyPolicies
@@ -386,6 +389,11 @@ impl fmt::Display for Why {
             Self::TrafficOfAnother { selector, peer } => write!(
                 f,
                 "the peer asks for {selector} (ours, then its own), of which {peer} has been granted the whole or a part"
+            ),
+            Self::AllAddresses(selector) => write!(
+                f,
+                "the peer asks for {selector} (ours, then its own): all that leaves unprotected would go to it, so that no policy is generated unless a `sainfo` names {} as its side",
+                selector.remote
             ),
             Self::AddressesOfPool(selector) => write!(
                 f,

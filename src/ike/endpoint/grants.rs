@@ -15,7 +15,7 @@ use crate::ike::error::Why;
 use crate::ike::event::{Event, Phase1Id, Phase1Ref, Phase2Event, Phase2Ref};
 use crate::ike::nat_traversal::Nat;
 use crate::ike::phase2::{Caller, Common, Opened};
-use crate::ike::policy::{Connection, GeneratePolicy, Policy, Start};
+use crate::ike::policy::{Connection, GeneratePolicy, Policy, Start, TrafficMatch};
 use crate::ike::proposal::phase2::{Encapsulation, offered, select};
 use crate::ike::remote_access::Lease;
 use crate::sadb::{
@@ -86,6 +86,7 @@ impl Endpoint {
         }
         let (encapsulation, selector) = self.wished(common, nat, opened, names)?;
         (common.encapsulation, common.selector) = (encapsulation, selector);
+        self.check_everything(common, names)?;
         let hosts = common.hosts();
         let is_between_us =
             (selector.local, selector.remote) == (Prefix::host(hosts.local), Prefix::host(hosts.remote));
@@ -104,6 +105,20 @@ impl Endpoint {
         };
         common.serve(connection, selector);
         Ok(())
+    }
+
+    /// All addresses are granted only under a rule that names them: whatever leaves unprotected would go to one peer.
+    fn check_everything(&self, common: &Common, names: &Names) -> Result<(), Why> {
+        let selector = common.selector;
+        if selector.remote.prefix_len() > 0 {
+            return Ok(());
+        }
+        match self.rule_for(common, &selector, names, true).map(|rule| rule.remote.clone()) {
+            Some(TrafficMatch::Exact { .. }) | None => Ok(()),
+            Some(TrafficMatch::Any | TrafficMatch::ClientAddress | TrafficMatch::Named(_)) => {
+                Err(Why::AllAddresses(selector))
+            }
+        }
     }
 
     /// How the packets are wrapped and which these are: the first of the peer's offers that a rule of ours accepts. When
