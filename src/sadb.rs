@@ -139,7 +139,7 @@ impl Prefix {
     }
 
     /// The last address in it.
-    fn last(&self) -> IpAddr {
+    pub fn last(&self) -> IpAddr {
         match self.address {
             IpAddr::V4(a) => IpAddr::V4((a.to_bits() | !mask32(self.len)).into()),
             IpAddr::V6(a) => IpAddr::V6((a.to_bits() | !mask128(self.len)).into()),

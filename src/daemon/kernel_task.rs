@@ -70,6 +70,15 @@ impl KernelTask {
         self.standing.extend(places);
     }
 
+    /// The kernel has these policies and no others: what it said before and is to be told yet says no more than that.
+    pub fn only_policies(&mut self, places: &BTreeSet<Place>) {
+        for event in &mut self.early {
+            if let KernelEvent::Policies(list) = event {
+                list.retain(|entry| places.contains(&entry.policy.place()));
+            }
+        }
+    }
+
     /// Hands a request of the core over.
     pub fn submit(&mut self, now: Instant, id: RequestId, request: Request) {
         if let Request::RemovePolicy(policy) = &request

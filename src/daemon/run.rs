@@ -287,11 +287,25 @@ async fn keep_track(
         task.submit_own(now, Request::Reclaim { sa, src });
     }
     let is_wanted = |place: &Place| policy.flows.iter().any(|flow| flow.place() == *place);
-    for (selector, direction) in left.policies.into_iter().filter(|place| !is_wanted(place)) {
-        let gone = FlowPolicy { selector, direction, action: FlowAction::Bypass, ids: None, priority: 0 };
-        task.submit_own(now, Request::DropPolicy(gone));
-    }
+    let gone: Vec<_> = left.policies.into_iter().filter(|place| !is_wanted(place)).collect();
+    drop_policies(&mut task, gone, clock).await;
     task
+}
+
+/// Removes policies that an earlier life has left, and lets the core not hear of them: it would take them for somebody
+/// else's, whose place is never taken.
+async fn drop_policies(task: &mut KernelTask, gone: Vec<Place>, clock: Clock) {
+    if gone.is_empty() {
+        return;
+    }
+    for (selector, direction) in gone {
+        let gone = FlowPolicy { selector, direction, action: FlowAction::Bypass, ids: None, priority: 0 };
+        task.submit_own(clock.now().mono, Request::DropPolicy(gone));
+    }
+    // Requests are carried out in their order.
+    if let Ok(Reply::Spd(entries)) = task.ask(clock, Request::Dump(DumpKind::Spd)).await {
+        task.only_policies(&entries.iter().map(|entry| entry.policy.place()).collect());
+    }
 }
 
 fn with_peer_port(policy: &mut Arc<Policy>, port: u16) {
@@ -384,4 +398,57 @@ fn wildcards() -> Vec<IpAddr> {
 
 fn port_of(bindings: &[Binding], natt: bool) -> Option<u16> {
     bindings.iter().find(|b| b.natt == natt).map(|b| b.address.port())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::fake::FakeKernel;
+    use crate::sadb::{Direction, KernelEvent, Prefix, RequestId, Selector};
+
+    /// What a killed daemon was told to generate is nobody's when the next one begins.
+    #[tokio::test]
+    async fn policies_of_an_earlier_life_are_gone_before_the_core_hears_of_any() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("coati.sas");
+        let of = |third, direction| {
+            let net = |third| Prefix::new([10, 0, third, 0].into(), 24).unwrap();
+            let selector = Selector::between(net(1), net(third));
+            FlowPolicy { selector, direction, action: FlowAction::Discard, ids: None, priority: 0 }
+        };
+        let ours = [of(2, Direction::In), of(2, Direction::Out)];
+        let foreign = of(3, Direction::Out);
+        let (mut journal, _) = Journal::open(&path).unwrap();
+        ours.iter().for_each(|policy| journal.add_policy(policy.place()));
+        std::mem::forget(journal);
+
+        let mut kernel = FakeKernel::new(0x1000);
+        for policy in ours.iter().chain([&foreign]) {
+            kernel.submit(RequestId(0), Request::InstallPolicy(policy.clone()));
+            kernel.pop_event();
+        }
+        kernel.submit(RequestId(0), Request::Dump(DumpKind::Spd));
+        let Some(KernelEvent::Reply { result: Ok(Reply::Spd(all)), .. }) = kernel.pop_event() else {
+            panic!()
+        };
+        assert_eq!(all.len(), 3);
+        kernel.inject(KernelEvent::Policies(all));
+
+        let policy = Policy::default();
+        let logger = Logger::to_stderr(super::super::log::Dialect::Racoon, Level::Error);
+        let mut task = keep_track(Box::new(kernel), (&path, &policy), Clock::start(), &logger).await;
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        let mut told = Vec::new();
+        while let std::task::Poll::Ready(event) = task.poll_next(&mut context) {
+            told.extend(match event {
+                KernelEvent::Policies(list) => {
+                    Some(list.into_iter().map(|entry| entry.policy).collect::<Vec<_>>())
+                }
+                _ => None,
+            });
+        }
+        assert_eq!(told, [vec![foreign]]);
+        drop(task);
+        assert!(!path.exists(), "nothing is left to remember");
+    }
 }

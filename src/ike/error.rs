@@ -167,6 +167,10 @@ pub enum Why {
         /// Who has it.
         peer: std::net::IpAddr,
     },
+    /// The peer asks for all addresses as its own, and no rule names them.
+    AllAddresses(Selector),
+    /// What the peer asks for are addresses that road warriors are given, and not the one that it was given.
+    AddressesOfPool(Selector),
     /// The peer asks for transport mode, but not between its address and ours.
     TransportForOthers(Selector),
     /// So many policies are granted that there are no more.
@@ -257,6 +261,8 @@ impl Why {
             | Self::NoPhase2Policy(_)
             | Self::PolicyOccupied(_)
             | Self::TrafficOfAnother { .. }
+            | Self::AllAddresses(_)
+            | Self::AddressesOfPool(_)
             | Self::TransportForOthers(_)
             | Self::TooManyPolicies
             | Self::NotInGroup(_)
@@ -384,9 +390,18 @@ impl fmt::Display for Why {
                 f,
                 "the peer asks for {selector} (ours, then its own), of which {peer} has been granted the whole or a part"
             ),
+            Self::AllAddresses(selector) => write!(
+                f,
+                "the peer asks for {selector} (ours, then its own): all that leaves unprotected would go to it, so that no policy is generated unless a `sainfo` names {} as its side",
+                selector.remote
+            ),
+            Self::AddressesOfPool(selector) => write!(
+                f,
+                "the peer asks for {selector} (ours, then its own), but addresses of the pool are only for whom `mode_cfg` gives them to"
+            ),
             Self::TransportForOthers(selector) => write!(
                 f,
-                "the peer asks for {selector} (ours, then its own) in transport mode, which is for its address and ours alone (`support_proxy` takes others)"
+                "the peer asks for {selector} (ours, then its own) in transport mode, which is for its address and ours alone (`support_proxy` takes others that are no peers themselves)"
             ),
             Self::TooManyPolicies => f.write_str("no more policies are generated for this peer"),
             Self::NotInGroup(group) => {

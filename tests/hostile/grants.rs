@@ -37,6 +37,11 @@ fn all() -> Prefix {
     Prefix::new([0, 0, 0, 0].into(), 0).unwrap()
 }
 
+/// Every peer's network lies in it.
+fn wide() -> Prefix {
+    Prefix::new([192, 0, 0, 0].into(), 8).unwrap()
+}
+
 /// The honest peer has what it wants, and the traitor an ISAKMP SA.
 fn betrayed(policy: Policy) -> Scene {
     let mut honest = Scene::with(Victim::new(policy), HONEST, Stage::responder(5), 1, Group::Ecp256);
@@ -78,8 +83,8 @@ fn sec_grants_traffic_of_another_peer() {
     };
     let wishes = [
         ("the same", net(HONEST), net(VICTIM)),
-        ("everything", all(), all()),
-        ("everything towards our network", all(), net(VICTIM)),
+        ("much, towards everything", wide(), all()),
+        ("much, towards our network", wide(), net(VICTIM)),
         ("a host of it", host(HONEST), net(VICTIM)),
         ("a host of it, from one host", host(HONEST), host(VICTIM)),
         ("the same from everywhere", net(HONEST), all()),
@@ -121,13 +126,34 @@ fn sec_grants_never_before_what_is_configured() {
     assert_eq!(scene.victim.kernel.policies(), configured);
     // What only overlaps is granted, and looked at after what is configured, also where it is narrower.
     let host = Prefix::host([192, 168, 1, 7].into());
-    assert!(ask_for(&mut scene, all(), all()));
+    assert!(ask_for(&mut scene, wide(), all()));
     assert!(ask_for(&mut scene, host, net(VICTIM)));
     let (own, granted) = scene.victim.kernel.policies().split_at(2);
     assert_eq!((own, granted.len()), (&configured[..], 4));
     let last = own.iter().map(FlowPolicy::rank).max().unwrap();
     assert!(granted.iter().all(|policy| policy.rank() > last));
     assert!(granted[2].rank() < granted[0].rank(), "the narrower first");
+}
+
+/// Whoever has 0.0.0.0/0 as its side gets all that leaves the gateway unprotected: only a rule that says so gives it.
+#[test]
+fn sec_grants_everything_only_by_name() {
+    let mut scene = Scene::with(Victim::new(generous()), TRAITOR, Stage::responder(3), 3, Group::Ecp256);
+    for (theirs, ours) in [(all(), all()), (all(), net(VICTIM))] {
+        assert!(!ask_for(&mut scene, theirs, ours), "{ours}");
+    }
+    let six = || Identification::new(IdType::IPV6_ADDR_SUBNET, vec![0; 32]);
+    assert!(!ask(&mut scene, Mode::Tunnel, &[six(), six()]));
+    assert_eq!(refusals(&scene.victim, |why| matches!(why, Why::AllAddresses(_))), 3);
+    assert!(scene.victim.kernel.policies().is_empty());
+    // The other way round it is what a client without split tunnelling asks for.
+    assert!(ask_for(&mut scene, net(TRAITOR), all()));
+    let mut policy = generous();
+    for rule in &mut policy.phase2 {
+        Arc::make_mut(rule).remote = TrafficMatch::Exact { prefix: all(), protocol: 0, port: 0 };
+    }
+    let mut scene = Scene::with(Victim::new(policy), TRAITOR, Stage::responder(3), 3, Group::Ecp256);
+    assert!(ask_for(&mut scene, all(), net(VICTIM)));
 }
 
 #[test]
@@ -168,6 +194,38 @@ fn sec_grants_transport_between_others() {
         assert_eq!(scene.victim.kernel.policies().len(), 2, "{what}");
     }
     assert!(ask(&mut scene, Mode::Transport, &[host(TRAITOR), host(VICTIM)]));
+}
+
+/// `support_proxy` lets a peer speak for hosts behind it, and for no other peer: neither under what is configured for that
+/// one nor under what is made for the asking.
+#[test]
+fn sec_grants_another_peer_by_proxy() {
+    let mut policy = generous();
+    for peer in &mut policy.phase1 {
+        Arc::make_mut(peer).grants.support_proxy = true;
+    }
+    let behind = IpAddr::from([198, 51, 100, 7]);
+    let configured = |remote: IpAddr| {
+        let mut connection = policy::victim(Group::Ecp256).connections[0].as_ref().clone();
+        connection.selector = Selector::between(Prefix::host(VICTIM), Prefix::host(remote));
+        (connection.remote, connection.mode) = (Some(remote), Mode::Transport);
+        Arc::new(connection)
+    };
+    for connections in [Vec::new(), vec![configured(HONEST), configured(behind)]] {
+        let is_granted = connections.is_empty();
+        let policy = Policy { connections, ..policy.clone() };
+        let mut scene = Scene::with(Victim::new(policy), TRAITOR, Stage::responder(3), 3, Group::Ecp256);
+        let mut wish = |theirs: IpAddr| {
+            let ids = [Identification::address(theirs), Identification::address(VICTIM)];
+            ask(&mut scene, Mode::Transport, &ids)
+        };
+        assert!(!wish(HONEST), "another peer; granted: {is_granted}");
+        assert!(wish(behind), "a host behind it; granted: {is_granted}");
+        assert_eq!(refusals(&scene.victim, |why| matches!(why, Why::TransportForOthers(_))), 1);
+        assert!(
+            scene.victim.kernel.sas().iter().all(|sa| sa.params.src != HONEST && sa.params.dst != HONEST)
+        );
+    }
 }
 
 /// CVE-2023-38711: an identity of a type that no traffic has.

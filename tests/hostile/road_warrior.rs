@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use coati::crypto::alg::Group;
 use coati::crypto::secret::Secret;
-use coati::ike::event::{AccessEvent, Event, Phase1Event, Role};
+use coati::ike::error::Why;
+use coati::ike::event::{AccessEvent, Event, Phase1Event, Phase2Event, Role};
 use coati::ike::keys;
 use coati::ike::login::{LoginRequest, Verdict};
-use coati::ike::policy::{AuthMethod, Edge, Login, ModeConfig, Policy};
+use coati::ike::policy::{AuthMethod, Edge, GeneratePolicy, Login, ModeConfig, Policy, TrafficMatch};
+use coati::sadb::Prefix;
 use coati::wire::attribute::Attribute;
 use coati::wire::header::{Header, MessageId};
 use coati::wire::message::{ChainBuilder, PayloadChain, Trailing};
@@ -499,5 +501,61 @@ fn sec_authentication_xauth_other_questions() {
         let (_, answer) = scene.peer.read(&sent[0].bytes, Some(transaction));
         assert_eq!(answer.attributes, status(false), "{asked:?}");
         assert_eq!(scene.victim.states(HONEST), [] as [&str; 0]);
+    }
+}
+
+/// Goes through a quick mode for traffic between these addresses and our network, if it can. Whether there is a pair.
+fn ask_for(scene: &mut Scene, theirs: Prefix) -> bool {
+    let before = scene.victim.established().1;
+    let id = scene.peer.message_id();
+    let mut pending = vec![scene.peer.quick_1_for(id, &[theirs, policy::net(VICTIM)])];
+    while let Some(datagram) = pending.pop() {
+        let sent = scene.victim.take(scene.peer.me, &datagram);
+        pending.extend(sent.iter().flat_map(|transmit| scene.peer.take(&transmit.bytes)));
+    }
+    scene.victim.established().1 > before
+}
+
+/// An address that another client has been given, or may be given, is not for the asking.
+#[test]
+fn sec_grants_addresses_of_the_pool() {
+    let mut policy = road_policy(Edge::Gateway, ModeConfig { pool_size: 20, ..network() });
+    policy.connections.clear();
+    for peer in &mut policy.phase1 {
+        Arc::make_mut(peer).grants.generate_policy = GeneratePolicy::Unique;
+    }
+    for rule in &mut policy.phase2 {
+        let rule = Arc::make_mut(rule);
+        (rule.local, rule.remote) = (TrafficMatch::Any, TrafficMatch::Any);
+    }
+    let (mut ann, request) = at_the_gate(Victim::new(policy), HONEST, 1);
+    log_in(&mut ann, &request, "ann");
+    assert_eq!(ask(&mut ann, &wish(&[])), wish(&[10, 9, 0, 1]));
+    let (mut bob, request) = at_the_gate(std::mem::replace(&mut ann.victim, gateway()), TRAITOR, 9);
+    log_in(&mut bob, &request, "bob");
+    assert_eq!(ask(&mut bob, &wish(&[])), wish(&[10, 9, 0, 2]));
+    let prefix = |last: u8, len| Prefix::new([10, 9, 0, last].into(), len).unwrap();
+    for (what, theirs, is_anns) in [
+        ("ann's", prefix(1, 32), true),
+        ("ann's and its own", prefix(0, 30), true),
+        ("the whole pool", prefix(0, 24), true),
+        ("what nobody has yet", prefix(3, 32), false),
+        ("the last one", prefix(20, 32), false),
+        ("the last one and more", prefix(20, 30), false),
+    ] {
+        assert!(!ask_for(&mut bob, theirs), "{what}");
+        let why = bob.victim.events.iter().rev().find_map(|event| match event {
+            Event::Phase2(_, Phase2Event::Failed(why)) => Some(why),
+            _ => None,
+        });
+        match why.expect("a refusal") {
+            Why::TrafficOfAnother { peer, .. } => assert!(is_anns && *peer == HONEST, "{what}"),
+            Why::AddressesOfPool(_) => assert!(!is_anns, "{what}"),
+            other => panic!("{what}: {other}"),
+        }
+        assert!(bob.victim.kernel.policies().is_empty(), "{what}");
+    }
+    for own in [prefix(2, 32), prefix(24, 29), Prefix::host(TRAITOR)] {
+        assert!(ask_for(&mut bob, own), "{own:?}");
     }
 }

@@ -141,13 +141,20 @@ impl Endpoint {
         }
         let is_transport = |c: &&Arc<Connection>| c.mode == Mode::Transport;
         // Where its identities are the ends of its SAs, they are also the peer's address in the policy.
-        if common.phase1.policy.grants.support_proxy
+        if self.may_speak_for(common, asked.remote.address())
             && let Some(connection) = self.connection_for(&asked, asked.remote.address()).filter(is_transport)
         {
             return Some((connection, asked));
         }
         let meant = meant_by(common, nat);
         Some((self.connection_for(&meant, remote).filter(is_transport)?, meant))
+    }
+
+    /// Whether a peer may speak for a host (`support_proxy`): for one of its own, not for one that is another peer of ours.
+    pub(super) fn may_speak_for(&self, common: &Common, host: IpAddr) -> bool {
+        let own = &common.phase1.policy;
+        let mut peers = self.core.policy.candidates(host).peekable();
+        own.grants.support_proxy && (peers.peek().is_none() || peers.any(|peer| peer.name == own.name))
     }
 
     /// The connection for exactly this traffic with this peer: of the configuration, else of the kernel's policies.

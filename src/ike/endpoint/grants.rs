@@ -12,11 +12,12 @@ use super::Endpoint;
 use super::agree::{Names, meant_by};
 use crate::ike::context::RequestOwner;
 use crate::ike::error::Why;
-use crate::ike::event::{Event, Phase1Id, Phase2Event, Phase2Ref};
+use crate::ike::event::{Event, Phase1Id, Phase1Ref, Phase2Event, Phase2Ref};
 use crate::ike::nat_traversal::Nat;
 use crate::ike::phase2::{Caller, Common, Opened};
-use crate::ike::policy::{Connection, GeneratePolicy, Policy, Start};
+use crate::ike::policy::{Connection, GeneratePolicy, Policy, Start, TrafficMatch};
 use crate::ike::proposal::phase2::{Encapsulation, offered, select};
+use crate::ike::remote_access::Lease;
 use crate::sadb::{
     Direction, Endpoints, FlowAction, FlowPolicy, Level, Mode, Prefix, Request, SecurityRule, Selector,
 };
@@ -85,11 +86,12 @@ impl Endpoint {
         }
         let (encapsulation, selector) = self.wished(common, nat, opened, names)?;
         (common.encapsulation, common.selector) = (encapsulation, selector);
+        self.check_everything(common, names)?;
         let hosts = common.hosts();
         let is_between_us =
             (selector.local, selector.remote) == (Prefix::host(hosts.local), Prefix::host(hosts.remote));
         let are_hosts = selector.local.is_host() && selector.remote.is_host();
-        let is_for_others = are_hosts && common.phase1.policy.grants.support_proxy;
+        let is_for_others = are_hosts && self.may_speak_for(common, selector.remote.address());
         if encapsulation.mode == Mode::Transport && !is_between_us && !is_for_others {
             return Err(Why::TransportForOthers(selector));
         }
@@ -103,6 +105,20 @@ impl Endpoint {
         };
         common.serve(connection, selector);
         Ok(())
+    }
+
+    /// All addresses are granted only under a rule that names them: whatever leaves unprotected would go to one peer.
+    fn check_everything(&self, common: &Common, names: &Names) -> Result<(), Why> {
+        let selector = common.selector;
+        if selector.remote.prefix_len() > 0 {
+            return Ok(());
+        }
+        match self.rule_for(common, &selector, names, true).map(|rule| rule.remote.clone()) {
+            Some(TrafficMatch::Exact { .. }) | None => Ok(()),
+            Some(TrafficMatch::Any | TrafficMatch::ClientAddress | TrafficMatch::Named(_)) => {
+                Err(Why::AllAddresses(selector))
+            }
+        }
     }
 
     /// How the packets are wrapped and which these are: the first of the peer's offers that a rule of ours accepts. When
@@ -165,6 +181,7 @@ impl Endpoint {
         if let Some((_, other)) = others().find(|(taken, _)| overlap(taken, &selector)) {
             return Err(Why::TrafficOfAnother { selector, peer: other.owner.remote });
         }
+        self.check_pool(common)?;
         let its_own = self.granted.len() - others().count();
         if its_own >= MAX_OF_PEER || self.granted.len() >= MAX_IN_ALL {
             return Err(Why::TooManyPolicies);
@@ -184,6 +201,21 @@ impl Endpoint {
         };
         self.granted.insert(selector, granted);
         Ok(connection)
+    }
+
+    /// What road warriors are given, or may be given, is only for them.
+    fn check_pool(&self, common: &Common) -> Result<(), Why> {
+        let selector = common.selector;
+        let mut leases = self.pool.leased_in(selector.remote).peekable();
+        let is_its_own = leases.peek().is_some() && selector.remote.is_host();
+        if let Some(other) = leases.find(|lease| !holds(common, lease)) {
+            return Err(Why::TrafficOfAnother { selector, peer: other.holder.remote.ip() });
+        }
+        let config = self.core.policy.mode_config.as_ref();
+        if !is_its_own && config.is_some_and(|config| config.hands_out_of(selector.remote)) {
+            return Err(Why::AddressesOfPool(selector));
+        }
+        Ok(())
     }
 
     /// Whether a policy for these very packets is configured or loaded.
@@ -264,6 +296,17 @@ impl Endpoint {
             self.delete_pairs(now, pairs);
         }
     }
+}
+
+/// Whether a peer has that place in the pool: now, or before its ISAKMP SA replaced another.
+fn holds(common: &Common, lease: &Lease<Phase1Ref>) -> bool {
+    let session = common.caller.session.as_deref();
+    if session.is_some_and(|s| s.address.is_some() && s.address == lease.address) {
+        return true;
+    }
+    let user = session.and_then(|s| s.user.as_ref());
+    let is_proved = user.is_some() || lease.holder.remote == common.route.0.remote;
+    is_proved && lease.holder.user.as_ref() == user && lease.holder.peer_id.is_same(&common.caller.peer_id)
 }
 
 /// The connection that a peer gets.

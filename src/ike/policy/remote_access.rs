@@ -1,7 +1,7 @@
 //! Road warriors: extended authentication (XAUTH, draft-ietf-ipsec-isakmp-xauth-06) and the configuration that a gateway
 //! hands out (draft-ietf-ipsec-isakmp-mode-cfg-05), both in transaction exchanges under an ISAKMP SA.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -131,6 +131,19 @@ pub enum Accounting {
     Radius,
     /// Pluggable authentication modules.
     Pam,
+}
+
+impl ModeConfig {
+    /// Whether addresses of the pool lie in a prefix.
+    pub fn hands_out_of(&self, prefix: Prefix) -> bool {
+        let (Some(first), IpAddr::V4(start), IpAddr::V4(end)) =
+            (self.network4, prefix.address(), prefix.last())
+        else {
+            return false;
+        };
+        let last = first.to_bits().saturating_add(self.pool_size.saturating_sub(1));
+        self.pool_size > 0 && start.to_bits() <= last && first <= end
+    }
 }
 
 impl Default for ModeConfig {

@@ -62,8 +62,6 @@ pub struct Grants {
     /// The identities of a quick mode are the ends of its SAs also in transport mode, and where they equal the addresses
     /// of the exchange (`support_proxy`).
     pub support_proxy: bool,
-    /// Believe a Delete that comes in clear while phase 1 is not finished (`weak_phase1_check`).
-    pub weak_phase1_check: bool,
 }
 
 /// Programs that run when an ISAKMP SA comes and goes (`script`).

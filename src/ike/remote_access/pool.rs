@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use crate::ike::policy::{Identity, ModeConfig};
+use crate::sadb::Prefix;
 
 /// Whom a place is for. An ISAKMP SA that replaces another of the same holder gets the same place.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -100,6 +101,12 @@ impl<A: Clone> Pool<A> {
         freed
     }
 
+    /// What is taken of these addresses.
+    pub(in crate::ike) fn leased_in(&self, prefix: Prefix) -> impl Iterator<Item = &Lease<A>> {
+        let lies_in = move |lease: &&Lease<A>| lease.address.is_some_and(|a| prefix.contains(a.into()));
+        self.leases.values().filter(lies_in)
+    }
+
     /// Whether nothing is taken.
     pub(in crate::ike) fn is_empty(&self) -> bool {
         self.leases.is_empty()
@@ -143,6 +150,18 @@ mod tests {
             [(1, Some([10, 9, 0, 2].into()))]
         );
         assert_eq!(taken(&mut pool, &holder("dan", 4500), &config), Ok(1));
+    }
+
+    #[test]
+    fn tells_whose_addresses_lie_in_a_prefix() {
+        let (mut pool, config) = (Pool::<()>::default(), config([10, 9, 0, 1], 9));
+        for user in ["ann", "bob", "cyd"] {
+            taken(&mut pool, &holder(user, 1), &config).unwrap();
+        }
+        for (last, len, expected) in [(2, 32, 1), (2, 31, 2), (0, 24, 3), (0, 0, 3), (4, 30, 0), (0, 32, 0)] {
+            let prefix = Prefix::new([10, 9, 0, last].into(), len).unwrap();
+            assert_eq!(pool.leased_in(prefix).count(), expected, "{last}/{len}");
+        }
     }
 
     /// After a reload the places of the old configuration may lie among the new ones.

@@ -334,7 +334,6 @@ fn grants(settings: &[Setting]) -> Grants {
             _ => GeneratePolicy::Off,
         },
         support_proxy: is_on("support_proxy"),
-        weak_phase1_check: false,
     }
 }
 

@@ -210,7 +210,7 @@ impl Resolver<'_> {
 
     /// Warns of a remote whose peers get whatever they ask for.
     pub(super) fn warn_of_grants(&mut self, remotes: &[EffectiveRemote<'_>]) {
-        for remote in remotes.iter().filter(|r| r.remote.name.value == RemoteName::Anonymous) {
+        for remote in remotes {
             let Some(grants) =
                 ast::last(&remote.settings, "generate_policy").filter(|s| s.word() != Some("off"))
             else {
@@ -222,8 +222,12 @@ impl Resolver<'_> {
             };
             let Some(sainfo) = self.sainfos().into_iter().find(takes_all) else { continue };
             let line = sainfo.at.span.position().line;
+            let who = match &remote.remote.name.value {
+                RemoteName::Anonymous => "who has a key",
+                _ => "this peer",
+            };
             let message = format!(
-                "with the sainfo in line {line}, who has a key gets any addresses that it asks for, up to 0.0.0.0/0"
+                "with the sainfo in line {line}, {who} gets any addresses that it asks for, other than all of them"
             );
             let help = "write `sainfo anonymous clientaddr` or name the networks, unless all peers are trusted alike";
             self.diagnostics.push(Diagnostic::warning(&grants.span, message).with_help(help));
