@@ -206,6 +206,45 @@ fn sec_state_aggressive_wrong_messages() {
     finish(&mut victim, &mut peer);
 }
 
+/// What comes without the responder's cookie is message 1 again, or nothing, whatever it carries and whenever it comes.
+#[test]
+fn sec_state_aggressive_without_cookie() {
+    let mut victim = victim();
+    let mut peer = answered(&mut victim);
+    let hash = hash_i(&peer);
+    let third = message_3(&mut peer, hash, false);
+    let stripped = [&third[..8], &[0; 8], &third[16..]].concat();
+    let before = victim.snapshot();
+    assert_eq!(victim.take(HONEST, &stripped), []);
+    assert_eq!(victim.snapshot(), before);
+    victim.take(HONEST, &third);
+    finish(&mut victim, &mut peer);
+}
+
+/// Nor is it kept for later while we compute.
+#[test]
+fn sec_state_aggressive_without_cookie_is_not_held() {
+    let mut victim = victim();
+    victim.holds_jobs = true;
+    let mut peer = peer(Role::Initiator);
+    let first = message_1(&mut peer);
+    victim.take(HONEST, &first);
+    let mut other = half(&peer);
+    for number in 0..4 {
+        other[2].1 = vec![number; 16];
+        victim.take(HONEST, &clear(&peer, &other));
+    }
+    let dropped = |event: &&Event| matches!(event, Event::Dropped { .. });
+    assert_eq!(victim.events.iter().filter(dropped).count(), 4, "each is dropped at once");
+    victim.holds_jobs = false;
+    let second = victim.drain().pop().unwrap().bytes;
+    learn(&mut peer, &second);
+    let hash = hash_i(&peer);
+    let third = message_3(&mut peer, hash, true);
+    victim.take(HONEST, &third);
+    finish(&mut victim, &mut peer);
+}
+
 /// Message 3 is the first proof of the initiator: a wrong one changes nothing, and the right one still counts.
 #[test]
 fn sec_authentication_aggressive_message_3() {

@@ -12,7 +12,7 @@ use crate::crypto::alg::HashAlgorithm;
 use crate::ike::error::{Reject, Why};
 use crate::ike::event::{Event, Phase1Event, Phase1Id, Phase1Ref, Role};
 use crate::ike::exchange::{Received, digest};
-use crate::ike::phase1::{Admission, Candidates, NoChoice, Phase1, Refusal, refusal};
+use crate::ike::phase1::{Admission, Candidates, Handled, NoChoice, Phase1, Refusal, refusal};
 use crate::ike::policy::Phase1Exchange;
 use crate::sadb::AddressPair;
 use crate::time::{Instant, Now};
@@ -57,7 +57,7 @@ impl Endpoint {
             return match exchange {
                 // A repeated message 1 of an exchange that has gone on: its answer has long arrived.
                 Phase1Exchange::Main => Err(Why::UnexpectedMessage { state: "ExpectAuth" }.into()),
-                Phase1Exchange::Aggressive => self.phase1_message(now, id, received),
+                Phase1Exchange::Aggressive => self.repeated_question(now, id, received),
             };
         }
         let result =
@@ -74,6 +74,18 @@ impl Endpoint {
                 self.complain(now, is_named, (exchange, cookies), no, received);
                 Err(why.into())
             }
+        }
+    }
+
+    /// Message 1 of an exchange that is there already. Nothing shows who sent it, so all it can have is the same answer.
+    fn repeated_question(&mut self, now: Now, id: Phase1Id, received: Received<'_>) -> Result<(), Reject> {
+        let phase1 = self.phase1.get_mut(&id).ok_or(Why::UnknownCookies)?;
+        if phase1.common.mode != Phase1Exchange::Aggressive {
+            return Err(Why::UnexpectedExchange(received.header.exchange).into());
+        }
+        match phase1.handle_repeated(received, &mut self.core.context(now)) {
+            Handled::Refused(reject) => Err(reject),
+            Handled::Done | Handled::Ended(_) => Ok(()),
         }
     }
 
