@@ -62,13 +62,13 @@ fn clear(peer: &Peer, payloads: &[(PayloadType, Vec<u8>)]) -> Vec<u8> {
     emit_message(peer.header(ExchangeType::AGGRESSIVE, first, MessageId::PHASE1), &body)
 }
 
-fn message_1(peer: &mut Peer) -> Vec<u8> {
-    peer.sa_i_b = phase1::offer(&policy::phase1(VICTIM, peer.group)).emit();
+pub(crate) fn message_1(peer: &mut Peer) -> Vec<u8> {
+    peer.sa_i_b = phase1::offer(&policy::with_method(policy::phase1(VICTIM, peer.group), peer.auth)).emit();
     clear(peer, &half(peer))
 }
 
 /// Takes what is in message 1 or 2 of the victim, and checks HASH_R in message 2.
-fn learn(peer: &mut Peer, datagram: &[u8]) {
+pub(crate) fn learn(peer: &mut Peer, datagram: &[u8]) {
     let message = Message::parse(datagram).unwrap();
     assert_eq!(message.header.exchange, ExchangeType::AGGRESSIVE);
     peer.cookies = match peer.role {
@@ -95,7 +95,7 @@ fn message_2(peer: &Peer) -> Vec<(PayloadType, Vec<u8>)> {
 }
 
 /// Message 3 with this HASH_I, encrypted or not. The chain of IVs goes on behind an encrypted one.
-fn message_3(peer: &mut Peer, hash: Vec<u8>, is_encrypted: bool) -> Vec<u8> {
+pub(crate) fn message_3(peer: &mut Peer, hash: Vec<u8>, is_encrypted: bool) -> Vec<u8> {
     let payloads = [(PayloadType::HASH, hash)];
     if !is_encrypted {
         return clear(peer, &payloads);
@@ -111,7 +111,7 @@ fn message_3(peer: &mut Peer, hash: Vec<u8>, is_encrypted: bool) -> Vec<u8> {
     message
 }
 
-fn hash_i(peer: &Peer) -> Vec<u8> {
+pub(crate) fn hash_i(peer: &Peer) -> Vec<u8> {
     peer.hash_of(Role::Initiator, &peer.my_id())
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Message 1 of main mode costs a table entry, and message 3 shows that its sender is where it says. Message 1 of
 //! aggressive mode asks for public-key work at once: how many such exchanges compute at a time is bounded, and so is how
-//! many wait for a proof, apart from those of main mode.
+//! many wait for a proof, apart from those of main mode. An ISAKMP SA that waits for a login is apart from both.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -215,6 +215,26 @@ impl Endpoint {
         }
         self.unproved.insert(id);
         Ok(())
+    }
+
+    /// An ISAKMP SA that a stranger has begun waits for a login. No message 1 takes its place: of too many, the oldest
+    /// goes whose peer has proved nothing (hybrid authentication), else the oldest.
+    pub(super) fn await_login(&mut self, now: Now, id: Phase1Id) {
+        if self.phase1.get(&id).is_none_or(Phase1::is_open) {
+            return;
+        }
+        self.logging_in.insert(id);
+        if self.logging_in.len() <= self.half_open.limit() {
+            return;
+        }
+        let is_proved = |id: &Phase1Id| {
+            let sa = self.phase1.get(id).and_then(Phase1::established);
+            sa.is_some_and(|sa| sa.algorithms.auth.proves_peer())
+        };
+        let oldest = self.logging_in.iter().find(|id| !is_proved(id)).or(self.logging_in.first()).copied();
+        if let Some(oldest) = oldest {
+            self.deny_access(now, oldest, Why::HalfOpenLimit);
+        }
     }
 
     /// An exchange that has proved nothing makes room.
