@@ -209,6 +209,8 @@ pub struct Endpoint {
     /// Exchanges that strangers have begun in aggressive mode, oldest first, with the same bound of their own: of these
     /// not even the address is shown to be real.
     aggressive: BTreeSet<Phase1Id>,
+    /// ISAKMP SAs of such exchanges whose client has not logged in yet, oldest first, with the same bound again.
+    logging_in: BTreeSet<Phase1Id>,
     quick: BTreeMap<QuickId, Quick>,
     /// Message IDs are the peer's choice: a map with a secret hash.
     quick_by_id: HashMap<(Phase1Id, MessageId), QuickId>,
@@ -292,6 +294,7 @@ impl Endpoint {
             half_open: HalfOpenTable::new(half_open_limit, Secret::new(key)),
             unproved: BTreeSet::new(),
             aggressive: BTreeSet::new(),
+            logging_in: BTreeSet::new(),
             quick: BTreeMap::new(),
             quick_by_id: HashMap::new(),
             pairs: BTreeMap::new(),
@@ -363,6 +366,7 @@ impl Endpoint {
             && self.half_open.len() == 0
             && self.unproved.is_empty()
             && self.aggressive.is_empty()
+            && self.logging_in.is_empty()
             && self.quick.is_empty()
             && self.pairs.is_empty()
             && self.pending.is_empty()

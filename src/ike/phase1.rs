@@ -75,6 +75,10 @@ const MAX_TOLD_UNPROVED: u8 = 2;
 /// How often a message of aggressive mode is sent again for a duplicate of the one it answers.
 const MAX_REPEATS: u8 = 8;
 
+/// Messages of one exchange of aggressive mode that prove their sender, or not, and that are worth public-key work. Who
+/// has seen message 1 can make any number.
+const MAX_ANSWERS: u8 = 4;
+
 /// What a peer announced by vendor IDs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(super) struct Features {
@@ -241,7 +245,7 @@ pub(super) enum State {
     /// Responder of aggressive mode: message 2 is sent.
     AggressiveResponderExpectAuth(aggressive_responder::ExpectAuth),
     /// Responder of aggressive mode: the peer's signature is being verified.
-    AggressiveResponderAwaitVerify(auth::AwaitLastProof),
+    AggressiveResponderAwaitVerify(aggressive_responder::AwaitVerify),
     /// An ISAKMP SA.
     Established(Box<Established>),
 }
@@ -377,6 +381,14 @@ impl Phase1 {
         ctx: &mut Context<'_>,
     ) -> Result<Self, Refusal> {
         aggressive_responder::accept(id, cookies, candidates, received, ctx)
+    }
+
+    /// A message 1 under our cookies: it is answered again if it is the one we have answered last, and is nothing else.
+    pub(super) fn handle_repeated(&mut self, received: Received<'_>, ctx: &mut Context<'_>) -> Handled {
+        if self.common.exchange.is_duplicate(received.digest) {
+            return self.answer_duplicate(ctx);
+        }
+        Handled::Refused(Why::UnexpectedMessage { state: self.state.name() }.into())
     }
 
     /// A message of main mode or aggressive mode, whichever this exchange is.

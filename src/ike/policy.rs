@@ -170,9 +170,14 @@ impl AuthMethod {
         !self.is_pre_shared() && !matches!(self, Self::HybridRsa(Edge::Client))
     }
 
+    /// Whether phase 1 proves the peer. A client of hybrid authentication proves itself by its login alone.
+    pub const fn proves_peer(self) -> bool {
+        !matches!(self, Self::HybridRsa(Edge::Gateway))
+    }
+
     /// Whether the peer signs in phase 1, so that we need authorities which we trust.
     pub const fn peer_signs(self) -> bool {
-        !self.is_pre_shared() && !matches!(self, Self::HybridRsa(Edge::Gateway))
+        !self.is_pre_shared() && self.proves_peer()
     }
 }
 

@@ -62,13 +62,13 @@ fn clear(peer: &Peer, payloads: &[(PayloadType, Vec<u8>)]) -> Vec<u8> {
     emit_message(peer.header(ExchangeType::AGGRESSIVE, first, MessageId::PHASE1), &body)
 }
 
-fn message_1(peer: &mut Peer) -> Vec<u8> {
-    peer.sa_i_b = phase1::offer(&policy::phase1(VICTIM, peer.group)).emit();
+pub(crate) fn message_1(peer: &mut Peer) -> Vec<u8> {
+    peer.sa_i_b = phase1::offer(&policy::with_method(policy::phase1(VICTIM, peer.group), peer.auth)).emit();
     clear(peer, &half(peer))
 }
 
 /// Takes what is in message 1 or 2 of the victim, and checks HASH_R in message 2.
-fn learn(peer: &mut Peer, datagram: &[u8]) {
+pub(crate) fn learn(peer: &mut Peer, datagram: &[u8]) {
     let message = Message::parse(datagram).unwrap();
     assert_eq!(message.header.exchange, ExchangeType::AGGRESSIVE);
     peer.cookies = match peer.role {
@@ -95,7 +95,7 @@ fn message_2(peer: &Peer) -> Vec<(PayloadType, Vec<u8>)> {
 }
 
 /// Message 3 with this HASH_I, encrypted or not. The chain of IVs goes on behind an encrypted one.
-fn message_3(peer: &mut Peer, hash: Vec<u8>, is_encrypted: bool) -> Vec<u8> {
+pub(crate) fn message_3(peer: &mut Peer, hash: Vec<u8>, is_encrypted: bool) -> Vec<u8> {
     let payloads = [(PayloadType::HASH, hash)];
     if !is_encrypted {
         return clear(peer, &payloads);
@@ -111,7 +111,7 @@ fn message_3(peer: &mut Peer, hash: Vec<u8>, is_encrypted: bool) -> Vec<u8> {
     message
 }
 
-fn hash_i(peer: &Peer) -> Vec<u8> {
+pub(crate) fn hash_i(peer: &Peer) -> Vec<u8> {
     peer.hash_of(Role::Initiator, &peer.my_id())
 }
 
@@ -203,6 +203,45 @@ fn sec_state_aggressive_wrong_messages() {
         );
     }
     assert_eq!(victim.snapshot(), before);
+    finish(&mut victim, &mut peer);
+}
+
+/// What comes without the responder's cookie is message 1 again, or nothing, whatever it carries and whenever it comes.
+#[test]
+fn sec_state_aggressive_without_cookie() {
+    let mut victim = victim();
+    let mut peer = answered(&mut victim);
+    let hash = hash_i(&peer);
+    let third = message_3(&mut peer, hash, false);
+    let stripped = [&third[..8], &[0; 8], &third[16..]].concat();
+    let before = victim.snapshot();
+    assert_eq!(victim.take(HONEST, &stripped), []);
+    assert_eq!(victim.snapshot(), before);
+    victim.take(HONEST, &third);
+    finish(&mut victim, &mut peer);
+}
+
+/// Nor is it kept for later while we compute.
+#[test]
+fn sec_state_aggressive_without_cookie_is_not_held() {
+    let mut victim = victim();
+    victim.holds_jobs = true;
+    let mut peer = peer(Role::Initiator);
+    let first = message_1(&mut peer);
+    victim.take(HONEST, &first);
+    let mut other = half(&peer);
+    for number in 0..4 {
+        other[2].1 = vec![number; 16];
+        victim.take(HONEST, &clear(&peer, &other));
+    }
+    let dropped = |event: &&Event| matches!(event, Event::Dropped { .. });
+    assert_eq!(victim.events.iter().filter(dropped).count(), 4, "each is dropped at once");
+    victim.holds_jobs = false;
+    let second = victim.drain().pop().unwrap().bytes;
+    learn(&mut peer, &second);
+    let hash = hash_i(&peer);
+    let third = message_3(&mut peer, hash, true);
+    victim.take(HONEST, &third);
     finish(&mut victim, &mut peer);
 }
 

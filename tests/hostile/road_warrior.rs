@@ -10,16 +10,20 @@ use coati::ike::error::Why;
 use coati::ike::event::{AccessEvent, Event, Phase1Event, Phase2Event, Role};
 use coati::ike::keys;
 use coati::ike::login::{LoginRequest, Verdict};
-use coati::ike::policy::{AuthMethod, Edge, GeneratePolicy, Login, ModeConfig, Policy, TrafficMatch};
+use coati::ike::policy::{
+    AuthMethod, Edge, GeneratePolicy, Login, ModeConfig, Phase1Exchange, Policy, PskEntry, PskOwner,
+    PskTable, SourceRef, TrafficMatch,
+};
 use coati::sadb::Prefix;
 use coati::wire::attribute::Attribute;
-use coati::wire::header::{Header, MessageId};
+use coati::wire::header::{Cookie, CookiePair, Header, MessageId};
 use coati::wire::message::{ChainBuilder, PayloadChain, Trailing};
 use coati::wire::payload::{ConfigAttributes, Delete, EmitPayload, Notification};
 use coati::wire::registry::{
     ConfigAttribute, ConfigType, Doi, ExchangeType, NotifyMessageType, PayloadType, ProtocolId,
 };
 
+use crate::aggressive;
 use crate::peer::{Keys, Peer, body};
 use crate::policy::{self, HONEST, TRAITOR, VICTIM};
 use crate::scene::{Scene, Stage};
@@ -558,4 +562,51 @@ fn sec_grants_addresses_of_the_pool() {
     for own in [prefix(2, 32), prefix(24, 29), Prefix::host(TRAITOR)] {
         assert!(ask_for(&mut bob, own), "{own:?}");
     }
+}
+
+/// Message 1 of a stranger who may be anywhere, in aggressive mode, takes the place of nobody who has proved to be in the
+/// group and types a password.
+#[test]
+fn sec_resources_flood_while_logging_in() {
+    let mut policy = road_policy(Edge::Gateway, network());
+    let mut anybody = (*policy.phase1[0]).clone();
+    (anybody.remote, anybody.peer_ids) = (None, Vec::new());
+    anybody.exchanges = vec![Phase1Exchange::Main, Phase1Exchange::Aggressive];
+    anybody.psks = Arc::new(PskTable::from(vec![PskEntry {
+        owner: PskOwner::Anybody,
+        key: Secret::new(policy::psk(HONEST)),
+        at: SourceRef::built_in("psk"),
+    }]));
+    policy.phase1.push(Arc::new(anybody));
+    let (main, request) = at_the_gate(Victim::new(policy), HONEST, 1);
+    let (mut victim, peer) = (main.victim, main.peer);
+    let mut clients = Vec::new();
+    for number in 0..4 {
+        let me: IpAddr = Ipv4Addr::from(0x0d00_0000 + number).into();
+        let mut client = Peer::new(me, Role::Initiator, Group::Ecp256, 9);
+        client.psk = policy::psk(HONEST);
+        client.auth = AuthMethod::XauthPreSharedKey(Edge::Client);
+        let first = aggressive::message_1(&mut client);
+        let second = victim.take(me, &first).pop().unwrap().bytes;
+        aggressive::learn(&mut client, &second);
+        let hash = aggressive::hash_i(&client);
+        let third = aggressive::message_3(&mut client, hash, true);
+        victim.take(me, &third);
+        assert_eq!(victim.states(me), ["Established"]);
+        clients.push(me);
+    }
+    let mut stranger = Peer::new(HONEST, Role::Initiator, Group::Ecp256, 5);
+    stranger.auth = AuthMethod::XauthPreSharedKey(Edge::Client);
+    for number in 0..1500_u32 {
+        stranger.cookies = CookiePair { i: Cookie((u64::from(number) + 1).to_be_bytes()), r: Cookie::ZERO };
+        let from = Ipv4Addr::from(0x0b00_0000 + number).into();
+        let first = aggressive::message_1(&mut stranger);
+        victim.take(from, &first);
+        victim.events.clear();
+    }
+    for me in clients {
+        assert_eq!(victim.states(me), ["Established"], "{me} has lost its place");
+    }
+    let mut scene = Scene { victim, peer, ..main };
+    log_in(&mut scene, &request, "ann");
 }

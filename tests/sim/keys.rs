@@ -9,9 +9,13 @@ use coati::crypto::x509::Credential;
 use coati::ike::endpoint::Command;
 use coati::ike::event::{Event, Phase1Event};
 use coati::ike::policy::{
-    AuthMethod, Identity, IdentityMatch, KeyOwner, MyIdentity, Phase1Policy, Pin, Pins, Policy, PskTable,
+    AuthMethod, Identity, IdentityMatch, KeyOwner, MyIdentity, Phase1Exchange, Phase1Policy, Pin, Pins,
+    Policy, PskTable,
 };
 use coati::sadb::Prefix;
+use coati::wire::header::{Flags, Header};
+use coati::wire::message::{ChainBuilder, emit_message};
+use coati::wire::registry::{ExchangeType, PayloadType};
 
 use super::pair::{Gateway, Pair};
 use super::policy::{A, B, Side, sourced};
@@ -198,4 +202,58 @@ fn a_refused_key_file_is_named_where_its_key_is_needed() {
     let expected =
         "there is no pre-shared key for this peer: the key file psk.txt has weak file permission 0644";
     assert_eq!(said.first().map(String::as_str), Some(expected));
+}
+
+/// A message 3 in clear with the cookies of `genuine` and a signature that nobody has made.
+fn forged_message_3(genuine: &[u8], number: u8) -> Vec<u8> {
+    let mut chain = ChainBuilder::new();
+    chain.push_raw(PayloadType::SIG, &[number; 64]);
+    let (first, body) = chain.finish();
+    let header = Header::parse(genuine).expect("a header");
+    emit_message(Header { next_payload: first, flags: Flags::NONE, ..header }, &body)
+}
+
+/// Whoever has seen the cookies can sign a message 3 of aggressive mode in clear, but wrongly: the exchange goes on
+/// waiting, stays where it is, says nothing, and does not verify without end.
+#[test]
+fn a_forged_message_3_in_clear_does_not_end_aggressive_mode() {
+    let [a, b, _] = keys();
+    let side = |s: Side| Side { exchange: Phase1Exchange::Aggressive, ..s };
+    let mut pair = Pair::fine(side(Side::a()), side(Side::b()));
+    let policy = with_keys(&pair.a.side, &a, vec![Pin::of_peer(public(&b))]);
+    reload(&mut pair.a, pair.now, policy);
+    let policy = with_keys(&pair.b.side, &b, vec![Pin::of_peer(public(&a))]);
+    reload(&mut pair.b, pair.now, policy);
+    pair.net.filter = Some(|_, d| Header::parse(&d.bytes).is_ok_and(|h| h.flags.is_encrypted()));
+    pair.acquire();
+    pair.run_for(Duration::from_millis(100));
+    pair.net.filter = None;
+    let is_third = |h: Header| h.exchange == ExchangeType::AGGRESSIVE && h.flags.is_encrypted();
+    let third = pair.net.sent.iter().find(|(_, d)| Header::parse(&d.bytes).is_ok_and(is_third));
+    let third = third.expect("message 3").1.clone();
+    let said = |pair: &Pair| pair.net.sent.iter().filter(|(_, d)| d.local.ip() == B).count();
+    let before = said(&pair);
+    for number in 0..20 {
+        let mut forged = third.clone();
+        forged.bytes = forged_message_3(&third.bytes, number);
+        if number % 2 == 1 {
+            (forged.local.set_port(4500), forged.remote.set_port(4500));
+            forged.bytes.splice(..0, [0; 4]);
+        }
+        pair.net.send(pair.now.mono, forged);
+        pair.run_for(Duration::from_millis(2));
+        let now: Vec<_> = pair.b.endpoint.status(pair.now).phase1;
+        let now: Vec<_> = now.iter().map(|p| (p.state, p.addresses.remote.port())).collect();
+        assert_eq!(now, [("ExpectAuth", 500)], "forgery {number}");
+    }
+    assert_eq!(said(&pair), before, "nothing is said because of them");
+    let verified =
+        |e: &Event| matches!(e, Event::Phase1(_, Phase1Event::Transition { to: "AwaitVerify", .. }));
+    let told = |e: &Event| matches!(e, Event::Phase1(_, Phase1Event::MessageRefused(_)));
+    assert_eq!(pair.b.count(verified), 4, "signatures looked at");
+    assert!((1..=4).contains(&pair.b.count(told)), "told, and not without end");
+    pair.net.send(pair.now.mono, third);
+    pair.run_for(MINUTE);
+    assert!(is_up(&pair), "{:#?}", pair.b.events);
+    assert_eq!(pair.b.phase1_established(), 1, "{:#?}", pair.b.events);
 }

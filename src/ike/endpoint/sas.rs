@@ -161,13 +161,16 @@ impl Endpoint {
                 other.common.initial_contact = false;
             }
         }
+        let was_a_stranger = self.unproved.remove(&id) | self.aggressive.remove(&id);
         self.begin_access(now, id);
+        if was_a_stranger {
+            self.await_login(now, id);
+        }
     }
 
     /// Nothing is left to be done before an ISAKMP SA serves.
     pub(super) fn phase1_opened(&mut self, now: Now, id: Phase1Id) {
-        self.unproved.remove(&id);
-        self.aggressive.remove(&id);
+        self.logging_in.remove(&id);
         let Some(phase1) = self.phase1.get(&id) else { return };
         let remote = phase1.common.addresses.remote.ip();
         let Some(sa) = phase1.established() else { return };
@@ -251,6 +254,7 @@ impl Endpoint {
     fn forget_phase1(&mut self, id: Phase1Id, remote: IpAddr) {
         self.unproved.remove(&id);
         self.aggressive.remove(&id);
+        self.logging_in.remove(&id);
         for timer in [
             Timer::Phase1Retransmit(id),
             Timer::Phase1GiveUp(id),

@@ -2,7 +2,7 @@
 //!
 //! Message 1 of main mode costs a table entry, and message 3 shows that its sender is where it says. Message 1 of
 //! aggressive mode asks for public-key work at once: how many such exchanges compute at a time is bounded, and so is how
-//! many wait for a proof, apart from those of main mode.
+//! many wait for a proof, apart from those of main mode. An ISAKMP SA that waits for a login is apart from both.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::crypto::alg::HashAlgorithm;
 use crate::ike::error::{Reject, Why};
 use crate::ike::event::{Event, Phase1Event, Phase1Id, Phase1Ref, Role};
 use crate::ike::exchange::{Received, digest};
-use crate::ike::phase1::{Admission, Candidates, NoChoice, Phase1, Refusal, refusal};
+use crate::ike::phase1::{Admission, Candidates, Handled, NoChoice, Phase1, Refusal, refusal};
 use crate::ike::policy::Phase1Exchange;
 use crate::sadb::AddressPair;
 use crate::time::{Instant, Now};
@@ -57,7 +57,7 @@ impl Endpoint {
             return match exchange {
                 // A repeated message 1 of an exchange that has gone on: its answer has long arrived.
                 Phase1Exchange::Main => Err(Why::UnexpectedMessage { state: "ExpectAuth" }.into()),
-                Phase1Exchange::Aggressive => self.phase1_message(now, id, received),
+                Phase1Exchange::Aggressive => self.repeated_question(now, id, received),
             };
         }
         let result =
@@ -74,6 +74,18 @@ impl Endpoint {
                 self.complain(now, is_named, (exchange, cookies), no, received);
                 Err(why.into())
             }
+        }
+    }
+
+    /// Message 1 of an exchange that is there already. Nothing shows who sent it, so all it can have is the same answer.
+    fn repeated_question(&mut self, now: Now, id: Phase1Id, received: Received<'_>) -> Result<(), Reject> {
+        let phase1 = self.phase1.get_mut(&id).ok_or(Why::UnknownCookies)?;
+        if phase1.common.mode != Phase1Exchange::Aggressive {
+            return Err(Why::UnexpectedExchange(received.header.exchange).into());
+        }
+        match phase1.handle_repeated(received, &mut self.core.context(now)) {
+            Handled::Refused(reject) => Err(reject),
+            Handled::Done | Handled::Ended(_) => Ok(()),
         }
     }
 
@@ -203,6 +215,26 @@ impl Endpoint {
         }
         self.unproved.insert(id);
         Ok(())
+    }
+
+    /// An ISAKMP SA that a stranger has begun waits for a login. No message 1 takes its place: of too many, the oldest
+    /// goes whose peer has proved nothing (hybrid authentication), else the oldest.
+    pub(super) fn await_login(&mut self, now: Now, id: Phase1Id) {
+        if self.phase1.get(&id).is_none_or(Phase1::is_open) {
+            return;
+        }
+        self.logging_in.insert(id);
+        if self.logging_in.len() <= self.half_open.limit() {
+            return;
+        }
+        let is_proved = |id: &Phase1Id| {
+            let sa = self.phase1.get(id).and_then(Phase1::established);
+            sa.is_some_and(|sa| sa.algorithms.auth.proves_peer())
+        };
+        let oldest = self.logging_in.iter().find(|id| !is_proved(id)).or(self.logging_in.first()).copied();
+        if let Some(oldest) = oldest {
+            self.deny_access(now, oldest, Why::HalfOpenLimit);
+        }
     }
 
     /// An exchange that has proved nothing makes room.

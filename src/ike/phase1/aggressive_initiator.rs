@@ -13,7 +13,7 @@
 use super::auth::{self, Evidence, Ours, Proof};
 use super::half_open::{Announced, push_access_vendor_ids, push_vendor_ids, read_vendor_ids};
 use super::transcript::{Exchanged, Keyed, Negotiated, Suite};
-use super::{Common, Features, Next, State, established};
+use super::{Common, Features, MAX_ANSWERS, Next, State, established};
 use crate::crypto::dh::{DhError, DhGroup, DhSecret};
 use crate::crypto::job::CryptoJob;
 use crate::crypto::secret::Secret;
@@ -32,9 +32,6 @@ use crate::wire::header::{Cookie, CookiePair};
 use crate::wire::message::{ChainBuilder, Message, emit_message};
 use crate::wire::payload::{Identification, KeyExchange, Nonce, SecurityAssociation};
 use crate::wire::registry::{ExchangeType, PayloadType};
-
-/// Different answers to one exchange that are worth a Diffie-Hellman job. Who has seen message 1 can make any number.
-const MAX_ANSWERS: u8 = 4;
 
 /// Our half of the Diffie-Hellman exchange.
 #[derive(Clone, Debug)]

@@ -1,9 +1,12 @@
 //! Aggressive mode as responder (messages as in [`aggressive_initiator`](super::aggressive_initiator)):
-//! `AwaitPublic` -> `AwaitShared` -> [`AwaitSignature`] -> `ExpectAuth` -> [`AwaitLastProof`], then established.
+//! `AwaitPublic` -> `AwaitShared` -> [`AwaitSignature`] -> `ExpectAuth` -> [`AwaitVerify`], then established.
 //!
 //! Message 1 already asks for public-key work and an answer that proves us, and nothing shows that its sender is where it
 //! says. So the endpoint bounds how many such exchanges there are, and how many of them compute at a time; message 2
 //! is never repeated but for an exact duplicate of message 1, and then a few times only.
+//!
+//! Message 3 may come in clear, and then anybody who has seen the cookies may have sent it. So a signature in clear that
+//! is wrong leads back to where it came from, and nothing that came with it counts.
 
 use std::sync::Arc;
 
@@ -11,16 +14,18 @@ use super::auth::{self, Accepted as AcceptedAuth, AwaitLastProof, Claimed, Evide
 use super::choice::{Candidates, Choice, NoChoice};
 use super::half_open::{Announced, MAX_SA, push_access_vendor_ids, push_vendor_ids, read_vendor_ids};
 use super::transcript::{Exchanged, Keyed, Negotiated, Suite};
-use super::{Common, Features, Next, Phase1, State, established};
+use super::{Common, Features, MAX_ANSWERS, Next, Phase1, State, established};
 use crate::crypto::dh::{DhError, DhSecret};
 use crate::crypto::job::CryptoJob;
 use crate::crypto::secret::Secret;
 use crate::crypto::sign::SignError;
+use crate::crypto::x509::{VerifiedPeer, VerifyError};
 use crate::ike::cbc::Iv;
 use crate::ike::context::Context;
+use crate::ike::endpoint::DatagramMeta;
 use crate::ike::error::{Reject, Why};
 use crate::ike::event::{Phase1Event, Phase1Id, Role};
-use crate::ike::exchange::{Exchange, Received};
+use crate::ike::exchange::{Digest, Exchange, Received};
 use crate::ike::nat_traversal::{self, Nat};
 use crate::ike::policy::{Identity, NatTraversal, Phase1Exchange};
 use crate::ike::proof::PeerAuthenticated;
@@ -267,7 +272,7 @@ impl AwaitSignature {
         let (first, body) = chain.finish();
         common.send(ctx, emit_message(common.header(first), &body));
         common.hint = keyed.uses_pre_shared_key().then_some(Why::AuthenticationUnanswered);
-        State::AggressiveResponderExpectAuth(ExpectAuth { keyed, iv, peer })
+        State::AggressiveResponderExpectAuth(ExpectAuth { keyed, iv, peer, refused: 0 })
     }
 }
 
@@ -277,6 +282,8 @@ pub(in crate::ike) struct ExpectAuth {
     keyed: Keyed,
     iv: Iv,
     peer: Peer,
+    /// Signatures in clear that were verified so far, and were wrong.
+    refused: u8,
 }
 
 /// Message 3 with everything that can be checked at once, checked.
@@ -284,6 +291,7 @@ pub(in crate::ike) struct ExpectAuth {
 pub(super) struct Accepted {
     auth: AcceptedAuth,
     nat: Option<Nat>,
+    is_encrypted: bool,
 }
 
 impl ExpectAuth {
@@ -325,6 +333,9 @@ impl ExpectAuth {
         let hash = self.keyed.hash_of(Role::Initiator, common, &self.peer.id_b);
         let from = (Role::Initiator, &self.peer.identity, common.addresses);
         let evidence = auth::evidence(from, &self.keyed, &common.policy, (&chain, hash), ctx)?;
+        if !is_encrypted && self.refused >= MAX_ANSWERS && matches!(evidence, Evidence::ToVerify(_)) {
+            return Err(Why::UnexpectedMessage { state: "ExpectAuth" }.into());
+        }
         let (hash, policy) = (self.keyed.exchanged.negotiated.suite.hash, common.policy.nat_traversal);
         let addresses = AddressPair { local: received.meta.local, remote: received.meta.remote };
         let nat = common
@@ -335,7 +346,7 @@ impl ExpectAuth {
         let identity = self.peer.identity.clone();
         let policy = Arc::clone(&common.policy);
         let auth = AcceptedAuth { identity, policy, evidence, next_iv, initial_contact };
-        Ok(Accepted { auth, nat: nat.flatten() })
+        Ok(Accepted { auth, nat: nat.flatten(), is_encrypted })
     }
 
     pub(super) fn advance(
@@ -345,22 +356,86 @@ impl ExpectAuth {
         received: Received<'_>,
         ctx: &mut Context<'_>,
     ) -> Next {
-        common.exchange.answers(received.digest.clone());
+        let Accepted { auth, nat, is_encrypted } = accepted;
+        let AcceptedAuth { evidence, next_iv, initial_contact, .. } = auth;
+        let (meta, digest) = (received.meta, received.digest.clone());
+        let third = Third { next_iv, initial_contact, nat, meta, digest, is_encrypted };
+        match evidence {
+            Evidence::Proved(proof) => self.establish(third, PeerAuthenticated::Hash(proof), common, ctx),
+            Evidence::ToVerify(request) => {
+                common.job(ctx, CryptoJob::Verify(request));
+                Next::State(State::AggressiveResponderAwaitVerify(AwaitVerify { expect: self, third }))
+            }
+        }
+    }
+
+    /// Message 3 is the initiator's: from here on what it says counts.
+    fn establish(
+        self,
+        third: Third,
+        proof: PeerAuthenticated,
+        common: &mut Common,
+        ctx: &mut Context<'_>,
+    ) -> Next {
+        let Third { next_iv: iv, initial_contact, nat, meta, digest, .. } = third;
+        common.exchange.answers(digest);
         // A duplicate of message 3 has no answer.
         common.exchange.forget_sent();
-        common.follow(received.meta);
-        if let Some(nat) = accepted.nat {
+        common.follow(meta);
+        if let Some(nat) = nat {
             common.nat = Some(nat);
             common.event(ctx, Phase1Event::Nat { local: nat.local, remote: nat.remote });
         }
-        let AcceptedAuth { identity, evidence, next_iv, initial_contact, .. } = accepted.auth;
-        let waiting = AwaitLastProof(Claimed { keyed: self.keyed, iv: next_iv, identity, initial_contact });
-        match evidence {
-            Evidence::Proved(proof) => waiting.establish(PeerAuthenticated::Hash(proof), common, ctx),
-            Evidence::ToVerify(request) => {
-                common.job(ctx, CryptoJob::Verify(request));
-                Next::State(State::AggressiveResponderAwaitVerify(waiting))
-            }
+        let claimed = Claimed { keyed: self.keyed, iv, identity: self.peer.identity, initial_contact };
+        AwaitLastProof(claimed).establish(proof, common, ctx)
+    }
+
+    /// The signature of an encrypted message 3 is wrong, and only the initiator can have encrypted it.
+    fn refuse(self, third: Third, why: Why, common: &Common, ctx: &mut Context<'_>) -> Next {
+        let Third { next_iv: iv, initial_contact, .. } = third;
+        let claimed = Claimed { keyed: self.keyed, iv, identity: self.peer.identity, initial_contact };
+        claimed.refuse(why, common, ctx)
+    }
+
+    /// The signature of a message 3 in clear is wrong: tells why, and goes on waiting. The initiator is not told: it may
+    /// have sent another one, and take this for the end of its SA.
+    fn back(self, why: &Why, common: &mut Common, ctx: &mut Context<'_>) -> Next {
+        common.tell_refusal(why, ctx.out);
+        let refused = self.refused.saturating_add(1);
+        Next::State(State::AggressiveResponderExpectAuth(Self { refused, ..self }))
+    }
+}
+
+/// What came with message 3, and counts when its proof is right.
+#[derive(Debug)]
+struct Third {
+    next_iv: Iv,
+    initial_contact: bool,
+    nat: Option<Nat>,
+    meta: DatagramMeta,
+    digest: Digest,
+    is_encrypted: bool,
+}
+
+/// The initiator's signature is being verified.
+#[derive(Debug)]
+pub(in crate::ike) struct AwaitVerify {
+    expect: ExpectAuth,
+    third: Third,
+}
+
+impl AwaitVerify {
+    pub(super) fn done(
+        self,
+        common: &mut Common,
+        result: Result<VerifiedPeer, VerifyError>,
+        ctx: &mut Context<'_>,
+    ) -> Next {
+        let Self { expect, third } = self;
+        match auth::verified(result) {
+            Ok(proof) => expect.establish(third, proof, common, ctx),
+            Err(why) if third.is_encrypted => expect.refuse(third, why, common, ctx),
+            Err(why) => expect.back(&why, common, ctx),
         }
     }
 }

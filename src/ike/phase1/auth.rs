@@ -184,7 +184,7 @@ pub(super) fn verified(result: Result<VerifiedPeer, VerifyError>) -> Result<Peer
         .map_err(|error| Why::Verify(Box::new(error)))
 }
 
-/// The last proof of phase 1 is being verified: the signature in message 6, or in message 3 of aggressive mode.
+/// The last proof of phase 1 is being verified: the signature in message 6.
 #[derive(Debug)]
 pub(in crate::ike) struct AwaitLastProof(pub(super) Claimed);
 
