@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use coati::crypto::alg::Group;
 use coati::crypto::secret::Secret;
+use coati::ike::error::Why;
 use coati::ike::event::{AccessEvent, Event, Phase1Event, Role};
 use coati::ike::keys;
 use coati::ike::login::{LoginRequest, Verdict};
@@ -500,4 +501,53 @@ fn sec_authentication_xauth_other_questions() {
         assert_eq!(answer.attributes, status(false), "{asked:?}");
         assert_eq!(scene.victim.states(HONEST), [] as [&str; 0]);
     }
+}
+
+/// The key that all clients share is also that of a peer without a login. Whoever has not logged in is not that peer.
+#[test]
+fn sec_authorisation_before_the_login_nothing_is_deleted() {
+    let mut policy = road_policy(Edge::Gateway, network());
+    for phase1 in &mut policy.phase1 {
+        let phase1 = Arc::make_mut(phase1);
+        let plain = policy::with_method(phase1.clone(), AuthMethod::PreSharedKey);
+        phase1.transforms.extend(plain.transforms);
+    }
+    let mut plain = Scene::with(Victim::new(policy), HONEST, Stage::responder(0), 1, Group::Ecp256);
+    plain.finish();
+    assert_eq!(plain.victim.established(), (1, 1));
+    plain.victim.wait(SECOND);
+    let spi = plain.peer.quick.as_ref().unwrap().spi_own.octets().to_vec();
+    let victim = std::mem::replace(&mut plain.victim, gateway());
+    let (mut scene, _) = at_the_gate(victim, HONEST, 9);
+    let delete = Delete { doi: Doi::IPSEC, protocol: ProtocolId::ESP, spi_size: 4, spis: vec![spi] };
+    let datagram = scene.peer.inform(&delete);
+    scene.silent_attack("a delete of another's IPsec SA", HONEST, &datagram);
+    assert_eq!(scene.victim.kernel.sas().len(), 2);
+}
+
+/// Each SPI of a Delete is looked for; there are not more than a few hundred in a message that means what it says.
+#[test]
+fn sec_resources_delete_of_many_sas() {
+    let mut scene = Scene::with(
+        Victim::new(policy::victim(Group::Ecp256)),
+        HONEST,
+        Stage::responder(0),
+        1,
+        Group::Ecp256,
+    );
+    scene.finish();
+    scene.victim.wait(SECOND);
+    let own = scene.peer.quick.as_ref().unwrap().spi_own.octets().to_vec();
+    let others = |count: u32| (0..count).map(|n| (0x7000_0000 + n).to_be_bytes().to_vec());
+    let delete = |spis| Delete { doi: Doi::IPSEC, protocol: ProtocolId::ESP, spi_size: 4, spis };
+    let late = scene.peer.inform(&delete(others(12_000).chain([own.clone()]).collect()));
+    scene.victim.take(HONEST, &late);
+    let is_told = |event: &Event| {
+        matches!(event, Event::Dropped { why: Why::TooManySpis(12_001), authenticated: true, .. })
+    };
+    assert!(scene.victim.events.iter().any(is_told));
+    assert_eq!(scene.victim.established(), (1, 1), "what is behind too many others is not looked for");
+    let in_time = scene.peer.inform(&delete(others(255).chain([own]).collect()));
+    scene.victim.take(HONEST, &in_time);
+    assert_eq!(scene.victim.kernel.sas().len(), 0);
 }
