@@ -14,7 +14,8 @@ use coati::ike::error::Why;
 use coati::ike::event::{AccessEvent, Event, Phase1Event};
 use coati::ike::login::{LoginRequest, Verdict};
 use coati::ike::policy::{
-    Accounting, AuthMethod, Edge, Login, ModeConfig, Phase1Exchange, Phase1Policy, Policy,
+    Accounting, AuthMethod, Edge, Identity, IdentityMatch, Login, ModeConfig, Phase1Exchange, Phase1Policy,
+    Policy,
 };
 use coati::ike::remote_access::ClientConfig;
 use coati::sadb::Endpoints;
@@ -584,4 +585,22 @@ fn a_login_that_an_operator_gives_is_kept_over_a_reload() {
     pair.acquire();
     pair.run_for(Duration::from_secs(3500));
     assert!(pair.a.count(configured) >= 2, "it has logged in once more");
+}
+
+/// A rule that is for one identity is not had by saying that identity: hybrid authentication proves the login alone.
+#[test]
+fn an_identity_that_is_only_said_chooses_no_rule() {
+    for method in METHODS {
+        let mut pair = before_the_gate(method, "sesame", Weather::FINE, 1);
+        let mut gateway = policy(&pair.b.side, method(Edge::Gateway), "sesame");
+        for phase2 in &mut gateway.phase2 {
+            Arc::make_mut(phase2).scope.from = Some(IdentityMatch::Exact(Identity::Address(A)));
+        }
+        load(&mut pair.b, pair.now, gateway);
+        pair.acquire();
+        pair.run_for(SECOND);
+        let expected = usize::from(method(Edge::Client) != AuthMethod::HybridRsa(Edge::Client));
+        assert_eq!(tunnels(&pair), (expected, expected), "{:?}", method(Edge::Client));
+        assert_eq!(ready(&pair.b).len(), 1, "the login is right");
+    }
 }
