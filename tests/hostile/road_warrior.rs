@@ -426,7 +426,7 @@ fn sec_resources_xauth_without_a_login() {
     scene.step();
     let third = scene.pending.pop_front().unwrap();
     scene.silent_attack("one more without a login", HONEST, &third);
-    scene.victim.wait(200 * SECOND);
+    scene.victim.wait(301 * SECOND);
     assert_eq!(scene.victim.states(HONEST), [] as [&str; 0], "they are given up");
 }
 
@@ -618,4 +618,17 @@ fn sec_authorisation_address_without_a_login_stays() {
     again.finish();
     let held = Some(IpAddr::from([10, 9, 0, 1]));
     assert_eq!(addresses(&again.victim), [(None, held), (None, None), (None, held)]);
+}
+
+/// A user may take minutes to find the password; meanwhile nobody is sent anything.
+#[test]
+fn sec_resources_slow_typists() {
+    let (mut scene, request) = at_the_gate(gateway(), HONEST, 1);
+    scene.victim.wait(120 * SECOND);
+    assert_eq!(scene.victim.wait(170 * SECOND), [], "the question is not repeated for ever");
+    log_in(&mut scene, &request, "ann");
+    scene.finish();
+    let (mut scene, _) = at_the_gate(gateway(), HONEST, 1);
+    scene.victim.wait(301 * SECOND);
+    assert_eq!(scene.victim.states(HONEST), [] as [&str; 0]);
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::{Endpoint, Refused};
 use crate::ike::error::Why;
@@ -14,6 +15,9 @@ use crate::ike::timer::Timer;
 use crate::ike::transaction::{Access, Purpose, mode_config, xauth};
 use crate::time::Now;
 use crate::wire::attribute::Attribute;
+
+/// How long a user has to type a password. Somebody has to look for it, or for the device that shows it.
+const LOGIN_WAIT: Duration = Duration::from_secs(300);
 
 impl Endpoint {
     /// Whether a user may in; a state that is gone ignores it.
@@ -39,9 +43,11 @@ impl Endpoint {
     pub(super) fn begin_access(&mut self, now: Now, id: Phase1Id) {
         let Some(sa) = self.phase1.get(&id).and_then(|p| p.established()) else { return };
         let access = sa.access.clone();
-        if !access.is_open() {
-            let deadline = now.mono + self.core.policy.timers.exchange_max;
-            self.core.out.timers.set(Timer::AccessGiveUp(id), deadline);
+        let wait = self.core.policy.timers.exchange_max;
+        match access {
+            Access::Open => {}
+            Access::ExpectLogin => self.wait_for_access(now, id, wait.max(LOGIN_WAIT)),
+            _ => self.wait_for_access(now, id, wait),
         }
         match access {
             Access::ExpectLogin => {
@@ -53,6 +59,10 @@ impl Endpoint {
             // Not reached from here.
             Access::AwaitVerdict { .. } | Access::Denied | Access::ExpectConfig => {}
         }
+    }
+
+    fn wait_for_access(&mut self, now: Now, id: Phase1Id, wait: Duration) {
+        self.core.out.timers.set(Timer::AccessGiveUp(id), now.mono + wait);
     }
 
     /// Client: it is the gateway's turn. Where our message 3 of aggressive mode may be lost, it is sent again meanwhile.
@@ -73,8 +83,7 @@ impl Endpoint {
     pub(super) fn after_login(&mut self, now: Now, id: Phase1Id) {
         let pulls = self.phase1.get(&id).is_some_and(|p| p.common.policy.remote_access.pull_config);
         if pulls {
-            let deadline = now.mono + self.core.policy.timers.exchange_max;
-            self.core.out.timers.set(Timer::AccessGiveUp(id), deadline);
+            self.wait_for_access(now, id, self.core.policy.timers.exchange_max);
             self.set_access(id, Access::ExpectConfig);
             self.transact(now, id, Purpose::Config, mode_config::question());
         } else {
@@ -132,6 +141,7 @@ impl Endpoint {
         let user: Arc<str> = login.user.as_str().into();
         let login = self.core.out.check_login(id, LoginRequest::Check { config, login, remote });
         self.set_access(id, Access::AwaitVerdict { login, user });
+        self.wait_for_access(now, id, self.core.policy.timers.exchange_max);
     }
 
     /// Gateway: the client may not in. It is told so after a while, which makes guessing slow.
