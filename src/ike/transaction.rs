@@ -189,6 +189,11 @@ impl Established {
         Ok(())
     }
 
+    /// Client: whether the gateway has our login already. Before that it asks for nothing else.
+    pub(super) fn has_told_login(&self) -> bool {
+        self.access != Access::ExpectStatus || !self.transactions.answered.is_empty()
+    }
+
     /// Decrypts a message and checks its HASH, without changing anything.
     pub(super) fn open_transaction(&self, received: Received<'_>) -> Result<Opened, Reject> {
         let id = received.header.message_id;

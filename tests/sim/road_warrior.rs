@@ -606,3 +606,31 @@ fn an_identity_that_is_only_said_chooses_no_rule() {
         assert_eq!(ready(&pair.b).len(), 1, "the login is right");
     }
 }
+
+/// `racoonctl vpn-connect -u ann` while a packet has the daemon calling already, without a password.
+#[test]
+fn a_login_for_a_call_under_way_is_not_lost() {
+    let mut pair = before_the_gate(AuthMethod::XauthPreSharedKey, "sesame", Weather::FINE, 1);
+    let mut bare = policy(&Side::a(), AuthMethod::XauthPreSharedKey(Edge::Client), "");
+    Arc::make_mut(&mut bare.phase1[0]).remote_access.login = None;
+    load(&mut pair.a, pair.now, bare);
+    let call = |password: &str| {
+        let login = Login { user: "ann".into(), password: Some(Secret::new(password.into())) };
+        Command::Call(Call { local: A, remote: B, peer: None, login: Some(login) })
+    };
+    pair.b.desk = |_| None;
+    pair.acquire();
+    pair.command_a(call("sesame"));
+    pair.run_for(SECOND);
+    assert_eq!(pair.b.logins.len(), 1, "{:#?}", pair.a.events);
+    // The same once more is under way; what comes behind the answer is too late.
+    pair.command_a(call("sesame"));
+    let refused = pair.a.endpoint.handle_command(pair.now, call("open"));
+    assert_eq!(refused, Err(Refused::LoginTooLate(B)));
+    let (id, request) = &pair.b.logins[0];
+    let verdict = desk(request).expect("a login");
+    pair.b.endpoint.handle_login(pair.now, *id, verdict);
+    pair.drain();
+    pair.run_for(SECOND);
+    assert_eq!(tunnels(&pair), (1, 1));
+}
