@@ -116,6 +116,10 @@ pub enum IdentityMatch {
     DnPattern(Vec<u8>),
     /// An address inside the prefix.
     Within(Prefix),
+    /// Any address.
+    AnyAddress,
+    /// Any DN.
+    AnyDn,
 }
 
 /// How both sides prove who they are.
