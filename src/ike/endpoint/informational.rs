@@ -263,7 +263,8 @@ impl Endpoint {
                 Some(pair) => self.peer_deleted(now, pair),
                 None => {
                     let outbound = SaId { protocol, dst: remote, spi: *spi };
-                    result = result.and(self.peer_deletes_unfinished(now, id, outbound));
+                    let unfinished = self.peer_deletes_unfinished(now, id, outbound);
+                    result = result.and(unfinished);
                 }
             }
         }
