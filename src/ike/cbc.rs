@@ -1,6 +1,8 @@
 //! Encrypted ISAKMP messages: everything behind the header, in CBC, with an IV that the exchange carries on
 //! (RFC 2409 appendix B). Integrity is the HASH payload's business, not this module's.
 
+use zeroize::Zeroizing;
+
 use super::error::Why;
 use super::policy::Padding;
 use crate::crypto::cipher::{Cipher, CipherError, CipherKey};
@@ -29,8 +31,8 @@ pub(super) struct Iv(pub(super) Vec<u8>);
 /// A message that was decrypted; nothing is proved by that.
 #[derive(Debug)]
 pub(super) struct Opened {
-    /// Payloads and padding.
-    pub(super) plain: Vec<u8>,
+    /// Payloads and padding. There may be a password in them.
+    pub(super) plain: Zeroizing<Vec<u8>>,
     /// The IV that follows, if the message turns out to be acceptable.
     pub(super) next_iv: Iv,
 }
@@ -56,7 +58,7 @@ impl MessageCipher {
         if body.is_empty() || body.len() % self.block_len != 0 {
             return Err(Why::Cipher(CipherError::DataLength(body.len())));
         }
-        let mut plain = body.to_vec();
+        let mut plain = Zeroizing::new(body.to_vec());
         self.key.decrypt(&iv.0, &mut plain).map_err(Why::Cipher)?;
         if let (Some(more), Some(last)) = (self.length_octet, plain.last()) {
             let padding = usize::from(*last) + usize::from(more);
@@ -75,7 +77,9 @@ impl MessageCipher {
         padding: Padding,
         random: &mut dyn Random,
     ) -> Result<(Vec<u8>, Iv), Why> {
-        let mut body = payloads.to_vec();
+        // Filled without growing, so that only what is encrypted afterwards is left.
+        let mut body = Vec::with_capacity(payloads.len() + self.block_len + usize::from(u8::MAX));
+        body.extend_from_slice(payloads);
         pad(&mut body, self.block_len, padding, random).map_err(|_| Why::NoRandom)?;
         self.key.encrypt(&iv.0, &mut body).map_err(Why::Cipher)?;
         let next = Iv(body[body.len() - self.block_len..].to_vec());

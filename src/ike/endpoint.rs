@@ -132,6 +132,8 @@ pub enum Refused {
     AlreadyUp(String),
     /// The peer has proved who it is without a certificate.
     NoCertificate(IpAddr),
+    /// Somebody at this address is being called already, with another login or as another peer.
+    LoginTooLate(IpAddr),
     /// It cannot be begun.
     Impossible(Why),
     /// The endpoint is shutting down.
@@ -149,6 +151,9 @@ impl fmt::Display for Refused {
             Self::NoPeer(address) => write!(f, "no configuration is for {address}"),
             Self::AlreadyUp(name) => write!(f, "{name} is up already"),
             Self::NoCertificate(address) => write!(f, "{address} has proved itself without a certificate"),
+            Self::LoginTooLate(address) => {
+                write!(f, "{address} is being called already, and the login comes too late for that call")
+            }
             Self::Impossible(why) => why.fmt(f),
             Self::ShuttingDown => f.write_str("the daemon is shutting down"),
         }

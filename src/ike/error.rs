@@ -200,6 +200,8 @@ pub enum Why {
     Reflected,
     /// An informational message about an SA that is not the sender's.
     ForeignSpi,
+    /// A Delete names more SAs than are looked for; the first of them went.
+    TooManySpis(usize),
     /// A notify or delete that proves nothing because it is not authenticated.
     Unauthenticated(NotifyMessageType),
     /// An unauthenticated Delete.
@@ -290,6 +292,7 @@ impl Why {
             | Self::Padding { .. }
             | Self::Reflected
             | Self::ForeignSpi
+            | Self::TooManySpis(_)
             | Self::Unauthenticated(_)
             | Self::UnauthenticatedDelete(_)
             | Self::Requested
@@ -429,6 +432,9 @@ impl fmt::Display for Why {
             }
             Self::Reflected => f.write_str("the message is our own, sent back"),
             Self::ForeignSpi => f.write_str("it names an SA that is not the sender's"),
+            Self::TooManySpis(count) => {
+                write!(f, "a Delete names {count} SAs, more than are looked for at once")
+            }
             Self::Unauthenticated(notify) => write!(f, "notify {notify} is not authenticated"),
             Self::UnauthenticatedDelete(protocol) => write!(f, "Delete for {protocol} is not authenticated"),
             Self::PeerNotified(notify) => write!(f, "the peer answered {notify}"),

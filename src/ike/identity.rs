@@ -79,6 +79,7 @@ impl IdentityMatch {
             (Self::Exact(expected), _) => expected.is_same(identity),
             (Self::DnPattern(pattern), Identity::DerAsn1Dn(der)) => name::matches_pattern(pattern, der),
             (Self::Within(prefix), Identity::Address(address)) => prefix.contains(*address),
+            (Self::AnyAddress, Identity::Address(_)) | (Self::AnyDn, Identity::DerAsn1Dn(_)) => true,
             _ => false,
         }
     }
@@ -90,6 +91,8 @@ impl fmt::Display for IdentityMatch {
             Self::Exact(identity) => identity.fmt(f),
             Self::DnPattern(der) => f.write_str(&name::display(der)),
             Self::Within(prefix) => prefix.fmt(f),
+            Self::AnyAddress => f.write_str("any address"),
+            Self::AnyDn => f.write_str("any distinguished name"),
         }
     }
 }
@@ -217,6 +220,18 @@ mod tests {
         assert_eq!(traffic_from_payload(&odd), Err(Why::BadIdentity(IdType::IPV4_ADDR_RANGE)));
         let holes = ipv4(IdType::IPV4_ADDR_SUBNET, [10, 0, 0, 0, 255, 0, 255, 0]);
         assert_eq!(traffic_from_payload(&holes), Err(Why::BadIdentity(IdType::IPV4_ADDR_SUBNET)));
+    }
+
+    #[test]
+    fn a_type_without_a_value_takes_what_is_of_it() {
+        let address = Identity::Address([192, 0, 2, 1].into());
+        let dn = Identity::DerAsn1Dn(vec![0x30, 0]);
+        let name = Identity::UserFqdn("ann@example.org".into());
+        for (expected, accepted) in [(IdentityMatch::AnyAddress, &address), (IdentityMatch::AnyDn, &dn)] {
+            for identity in [&address, &dn, &name] {
+                assert_eq!(expected.accepts(identity), identity == accepted, "{expected}, {identity}");
+            }
+        }
     }
 
     #[test]

@@ -28,7 +28,7 @@ pub use remote_access::{
 };
 pub use responder::{GeneratePolicy, Grants, Hooks, Phase1Exchange};
 pub use source::{SourceRef, Sourced};
-pub use traffic::{Asked, Scope, TrafficMatch, TrafficName};
+pub use traffic::{Asked, PeerName, Scope, TrafficMatch, TrafficName};
 pub use upkeep::{Rekey, Upkeep};
 
 use crate::crypto::alg::{CipherAlgorithm, Group, HashAlgorithm};
@@ -116,6 +116,10 @@ pub enum IdentityMatch {
     DnPattern(Vec<u8>),
     /// An address inside the prefix.
     Within(Prefix),
+    /// Any address.
+    AnyAddress,
+    /// Any DN.
+    AnyDn,
 }
 
 /// How both sides prove who they are.
@@ -394,7 +398,7 @@ impl Policy {
     pub(super) fn serving(&self, address: IpAddr, selector: &Selector) -> Vec<Arc<Phase1Policy>> {
         let rank = |phase1: &Phase1Policy| {
             let (names, client) = ((None, None), address);
-            let asked = Asked { selector, names, phase1, peer_id: None, client, generates: false };
+            let asked = Asked { selector, names, phase1, peer: PeerName::Anybody, client, generates: false };
             self.phase2.iter().filter_map(|rule| rule.rank(&asked)).max()
         };
         let mut serving: Vec<_> = self.candidates(address).map(|p| (rank(p), Arc::clone(p))).collect();

@@ -26,6 +26,11 @@ pub(super) struct Session {
 }
 
 impl Session {
+    /// A place of a client that has not logged in.
+    pub(super) const fn nobodys(port: u32, address: Option<Ipv4Addr>) -> Self {
+        Self { user: None, groups: Vec::new(), port, address, netmask: None }
+    }
+
     /// Whether both are of one user, or of none.
     pub(super) fn is_same_user(a: Option<&Arc<Self>>, b: Option<&Arc<Self>>) -> bool {
         let user = |session: Option<&Arc<Self>>| session.and_then(|s| s.user.clone());

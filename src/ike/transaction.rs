@@ -23,7 +23,6 @@ use super::login::LoginId;
 use super::phase1::{Common, Established, open_hashed, seal_hashed};
 use super::policy::{AuthMethod, Edge};
 use super::timer::Timer;
-use crate::crypto::secret::Secret;
 use crate::wire::attribute::Attribute;
 use crate::wire::header::MessageId;
 use crate::wire::message::{PayloadChain, Trailing};
@@ -189,6 +188,11 @@ impl Established {
         Ok(())
     }
 
+    /// Client: whether the gateway has our login already. Before that it asks for nothing else.
+    pub(super) fn has_told_login(&self) -> bool {
+        self.access != Access::ExpectStatus || !self.transactions.answered.is_empty()
+    }
+
     /// Decrypts a message and checks its HASH, without changing anything.
     pub(super) fn open_transaction(&self, received: Received<'_>) -> Result<Opened, Reject> {
         let id = received.header.message_id;
@@ -199,10 +203,8 @@ impl Established {
             None => self.first_iv(id),
         };
         let opened = open_hashed(&self.keys, &iv, received)?;
-        // There may be a password in it.
-        let plain = Secret::new(opened.plain);
         let first = received.header.next_payload;
-        let chain = PayloadChain::parse(first, plain.expose(), 0, Trailing::Padding)?;
+        let chain = PayloadChain::parse(first, &opened.plain, 0, Trailing::Padding)?;
         let raw = chain.one(PayloadType::ATTRIBUTES)?.ok_or(Why::MissingPayload(PayloadType::ATTRIBUTES))?;
         let ConfigAttributes { kind, identifier, attributes } =
             ConfigAttributes::parse(raw.body, raw.offset)?;

@@ -1,5 +1,10 @@
 //! Data attributes (RFC 2408 section 3.3): a type with a two-octet value (TV) or with a counted one (TLV).
 
+use std::fmt;
+use std::hash::{Hash, Hasher};
+
+use zeroize::Zeroizing;
+
 use super::codec::{Reader, WireError, Writer};
 
 /// The bit that says that the value is in the two octets where a length would be (RFC 2408 section 3.3).
@@ -15,12 +20,31 @@ pub struct Attribute {
 }
 
 /// The value of an attribute; the two forms are kept apart because an answer repeats the peer's octets.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum AttributeValue {
     /// Type/Value: two octets.
     Short(u16),
-    /// Type/Length/Value.
-    Long(Vec<u8>),
+    /// Type/Length/Value. It may be a password: it is wiped when it goes.
+    Long(Zeroizing<Vec<u8>>),
+}
+
+impl Hash for AttributeValue {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        match self {
+            Self::Short(value) => value.hash(state),
+            Self::Long(octets) => octets.as_slice().hash(state),
+        }
+    }
+}
+
+/// How long a value is and not what it says, except for numbers of two octets.
+impl fmt::Debug for AttributeValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Short(value) => write!(f, "Short({value})"),
+            Self::Long(octets) => write!(f, "Long({} octets)", octets.len()),
+        }
+    }
 }
 
 impl Attribute {
@@ -30,8 +54,8 @@ impl Attribute {
     }
 
     /// An attribute of the long form.
-    pub const fn long(kind: u16, value: Vec<u8>) -> Self {
-        Self { kind, value: AttributeValue::Long(value) }
+    pub fn long(kind: u16, value: Vec<u8>) -> Self {
+        Self { kind, value: AttributeValue::Long(Zeroizing::new(value)) }
     }
 
     /// A number in the form that every peer reads: short up to 65,535, else four octets.
@@ -55,7 +79,7 @@ impl Attribute {
     pub fn to_bytes(&self) -> Vec<u8> {
         match &self.value {
             AttributeValue::Short(value) => value.to_be_bytes().to_vec(),
-            AttributeValue::Long(bytes) => bytes.clone(),
+            AttributeValue::Long(bytes) => bytes.to_vec(),
         }
     }
 
@@ -76,6 +100,14 @@ impl Attribute {
             attributes.push(Self::parse(&mut reader)?);
         }
         Ok(attributes)
+    }
+
+    /// How many octets [`emit`](Self::emit) writes.
+    pub fn emitted_len(&self) -> usize {
+        match &self.value {
+            AttributeValue::Short(_) => 4,
+            AttributeValue::Long(bytes) => 4 + bytes.len(),
+        }
     }
 
     /// Writes the attribute.
@@ -123,6 +155,14 @@ mod tests {
         }
         let error = parse(&BYTES[..10]).unwrap_err();
         assert_eq!(error.to_string(), "at octet 108: attribute value needs 4 octets, 2 are left");
+    }
+
+    #[test]
+    fn a_value_is_not_shown() {
+        let shown = format!("{:?}", [Attribute::long(16_522, b"sesame".to_vec()), Attribute::short(1, 2)]);
+        let expected =
+            "[Attribute { kind: 16522, value: Long(6 octets) }, Attribute { kind: 1, value: Short(2) }]";
+        assert_eq!(shown, expected);
     }
 
     #[test]

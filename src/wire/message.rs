@@ -204,6 +204,11 @@ impl ChainBuilder {
         Self::default()
     }
 
+    /// A chain without payloads, and room for so many octets: until they are written none is left behind elsewhere.
+    pub fn with_capacity(octets: usize) -> Self {
+        Self { writer: Writer::with_capacity(octets), ..Self::default() }
+    }
+
     /// Appends a payload under its own type.
     pub fn push<P: EmitPayload + ?Sized>(&mut self, payload: &P) -> &mut Self {
         self.push_raw(payload.kind(), &payload.emit())

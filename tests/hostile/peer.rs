@@ -25,6 +25,8 @@ pub(crate) const BLOCK: usize = 16;
 /// The peer and everything it knows.
 pub(crate) struct Peer {
     pub(crate) me: IpAddr,
+    /// Where it calls from; behind a NAT that is anything.
+    pub(crate) port: u16,
     pub(crate) role: Role,
     pub(crate) group: Group,
     /// What it believes to share with the victim.
@@ -109,6 +111,7 @@ impl Peer {
         random.public(&mut own.0).unwrap();
         Self {
             me,
+            port: 500,
             role,
             group,
             psk: psk(me),

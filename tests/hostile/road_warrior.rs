@@ -1,6 +1,6 @@
 //! Logins and configurations: nothing is had without the first, and nobody gets what is another's by the second.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -118,7 +118,12 @@ fn road_policy(edge: Edge, handout: ModeConfig) -> Policy {
 
 /// A client that has finished phase 1 with the victim, and the REQUEST for its login.
 fn at_the_gate(victim: Victim, peer: IpAddr, seed: u8) -> (Scene, Vec<u8>) {
+    at_the_gate_from(victim, peer, 500, seed)
+}
+
+fn at_the_gate_from(victim: Victim, peer: IpAddr, port: u16, seed: u8) -> (Scene, Vec<u8>) {
     let mut scene = Scene::with(victim, peer, Stage::responder(0), seed, Group::Ecp256);
+    scene.peer.port = port;
     scene.peer.auth = AuthMethod::XauthPreSharedKey(Edge::Client);
     scene.pending.clear();
     let first = scene.peer.message_1();
@@ -154,13 +159,23 @@ fn judge(scene: &mut Scene, verdict: Verdict) -> Vec<Vec<u8>> {
 
 /// Logs in as `user`, and acknowledges that it may.
 fn log_in(scene: &mut Scene, request: &[u8], user: &str) {
+    log_in_with(scene, request, user, granted());
+}
+
+fn log_in_with(scene: &mut Scene, request: &[u8], user: &str, verdict: Verdict) {
+    let from = SocketAddr::new(scene.peer.me, scene.peer.port);
     let answer = reply(scene, request, &login(user.as_bytes(), b"sesame"));
-    scene.victim.take(scene.peer.me, &answer);
-    let said = judge(scene, granted());
-    let (mut transaction, set) = scene.peer.read(&said[0], None);
+    scene.victim.take_from(from, &answer);
+    let said = judge(scene, verdict);
+    // What it was told of an older session is not for this peer's new one.
+    let status_of = said.iter().find(|said| {
+        let header = Header::parse(said).unwrap();
+        header.exchange == ExchangeType::TRANSACTION && header.cookies == scene.peer.cookies
+    });
+    let (mut transaction, set) = scene.peer.read(status_of.unwrap(), None);
     assert_eq!((set.kind, set.attributes), (ConfigType::SET.0, status(true)));
     let ack = scene.peer.transact(&mut transaction, ConfigType::ACK, &status(true));
-    assert_eq!(scene.victim.take(scene.peer.me, &ack), []);
+    assert_eq!(scene.victim.take_from(from, &ack), []);
 }
 
 /// Asks for a configuration and gives the answer.
@@ -416,7 +431,7 @@ fn sec_resources_xauth_without_a_login() {
     scene.step();
     let third = scene.pending.pop_front().unwrap();
     scene.silent_attack("one more without a login", HONEST, &third);
-    scene.victim.wait(200 * SECOND);
+    scene.victim.wait(301 * SECOND);
     assert_eq!(scene.victim.states(HONEST), [] as [&str; 0], "they are given up");
 }
 
@@ -609,4 +624,119 @@ fn sec_resources_flood_while_logging_in() {
     }
     let mut scene = Scene { victim, peer, ..main };
     log_in(&mut scene, &request, "ann");
+}
+
+/// The key that all clients share is also that of a peer without a login. Whoever has not logged in is not that peer.
+#[test]
+fn sec_authorisation_before_the_login_nothing_is_deleted() {
+    let mut policy = road_policy(Edge::Gateway, network());
+    for phase1 in &mut policy.phase1 {
+        let phase1 = Arc::make_mut(phase1);
+        let plain = policy::with_method(phase1.clone(), AuthMethod::PreSharedKey);
+        phase1.transforms.extend(plain.transforms);
+    }
+    let mut plain = Scene::with(Victim::new(policy), HONEST, Stage::responder(0), 1, Group::Ecp256);
+    plain.finish();
+    assert_eq!(plain.victim.established(), (1, 1));
+    plain.victim.wait(SECOND);
+    let spi = plain.peer.quick.as_ref().unwrap().spi_own.octets().to_vec();
+    let victim = std::mem::replace(&mut plain.victim, gateway());
+    let (mut scene, _) = at_the_gate(victim, HONEST, 9);
+    let delete = Delete { doi: Doi::IPSEC, protocol: ProtocolId::ESP, spi_size: 4, spis: vec![spi] };
+    let datagram = scene.peer.inform(&delete);
+    scene.silent_attack("a delete of another's IPsec SA", HONEST, &datagram);
+    assert_eq!(scene.victim.kernel.sas().len(), 2);
+}
+
+/// Each SPI of a Delete is looked for; there are not more than a few hundred in a message that means what it says.
+#[test]
+fn sec_resources_delete_of_many_sas() {
+    let mut scene = Scene::with(
+        Victim::new(policy::victim(Group::Ecp256)),
+        HONEST,
+        Stage::responder(0),
+        1,
+        Group::Ecp256,
+    );
+    scene.finish();
+    scene.victim.wait(SECOND);
+    let own = scene.peer.quick.as_ref().unwrap().spi_own.octets().to_vec();
+    let others = |count: u32| (0..count).map(|n| (0x7000_0000 + n).to_be_bytes().to_vec());
+    let delete = |spis| Delete { doi: Doi::IPSEC, protocol: ProtocolId::ESP, spi_size: 4, spis };
+    let late = scene.peer.inform(&delete(others(12_000).chain([own.clone()]).collect()));
+    scene.victim.take(HONEST, &late);
+    let is_told = |event: &Event| {
+        matches!(event, Event::Dropped { why: Why::TooManySpis(12_001), authenticated: true, .. })
+    };
+    assert!(scene.victim.events.iter().any(is_told));
+    assert_eq!(scene.victim.established(), (1, 1), "what is behind too many others is not looked for");
+    let in_time = scene.peer.inform(&delete(others(255).chain([own]).collect()));
+    scene.victim.take(HONEST, &in_time);
+    assert_eq!(scene.victim.kernel.sas().len(), 0);
+}
+
+/// The addresses of the clients that are there, by the victim's account.
+fn addresses(victim: &Victim) -> Vec<(Option<String>, Option<IpAddr>)> {
+    let status = victim.endpoint.status(victim.now);
+    status.phase1.into_iter().map(|p| (p.user, p.client_address)).collect()
+}
+
+/// A user with an address of its own comes back through another port of its NAT, and nobody has said that it went. It
+/// gets its address, another user does not.
+#[test]
+fn sec_authorisation_fixed_address_is_its_users() {
+    let address = Ipv4Addr::new(10, 9, 0, 77);
+    let fixed = || Verdict::Granted { groups: Vec::new(), address: Some(address), netmask: None };
+    let (mut before, request) = at_the_gate_from(gateway(), HONEST, 1024, 1);
+    log_in_with(&mut before, &request, "ann", fixed());
+    before.finish();
+    before.victim.wait(SECOND);
+    let victim = std::mem::replace(&mut before.victim, gateway());
+    // Somebody else, for whom the server has the same address.
+    let (mut bob, request) = at_the_gate_from(victim, HONEST, 1026, 5);
+    let answer = reply(&bob, &request, &login(b"bob", b"sesame"));
+    bob.victim.take_from(SocketAddr::new(HONEST, 1026), &answer);
+    assert_eq!(judge(&mut bob, fixed()), [] as [Vec<u8>; 0]);
+    assert_eq!(bob.victim.kernel.sas().len(), 2, "what ann has stays");
+    bob.victim.wait(100 * SECOND);
+    let victim = std::mem::replace(&mut bob.victim, gateway());
+    let (mut again, request) = at_the_gate_from(victim, HONEST, 1025, 9);
+    log_in_with(&mut again, &request, "ann", fixed());
+    assert_eq!(addresses(&again.victim), [(Some("ann".to_owned()), Some(IpAddr::V4(address)))]);
+    assert_eq!(again.victim.kernel.sas().len(), 0, "what she had before is gone");
+    again.finish();
+}
+
+/// A client without a login keeps its address over a new ISAKMP SA, though it asks for it only once.
+#[test]
+fn sec_authorisation_address_without_a_login_stays() {
+    let plain = || {
+        let mut policy = policy::victim(Group::Ecp256);
+        policy.mode_config = Some(Arc::new(network()));
+        Victim::new(policy)
+    };
+    let mut first = Scene::with(plain(), HONEST, Stage::responder(0), 1, Group::Ecp256);
+    first.finish();
+    assert_eq!(ask(&mut first, &wish(&[])), wish(&[10, 9, 0, 1]));
+    let victim = std::mem::replace(&mut first.victim, plain());
+    let mut other = Scene::with(victim, TRAITOR, Stage::responder(0), 5, Group::Ecp256);
+    other.finish();
+    let victim = std::mem::replace(&mut other.victim, plain());
+    let mut again = Scene::with(victim, HONEST, Stage::responder(0), 9, Group::Ecp256);
+    again.finish();
+    let held = Some(IpAddr::from([10, 9, 0, 1]));
+    assert_eq!(addresses(&again.victim), [(None, held), (None, None), (None, held)]);
+}
+
+/// A user may take minutes to find the password; meanwhile nobody is sent anything.
+#[test]
+fn sec_resources_slow_typists() {
+    let (mut scene, request) = at_the_gate(gateway(), HONEST, 1);
+    scene.victim.wait(120 * SECOND);
+    assert_eq!(scene.victim.wait(170 * SECOND), [], "the question is not repeated for ever");
+    log_in(&mut scene, &request, "ann");
+    scene.finish();
+    let (mut scene, _) = at_the_gate(gateway(), HONEST, 1);
+    scene.victim.wait(301 * SECOND);
+    assert_eq!(scene.victim.states(HONEST), [] as [&str; 0]);
 }

@@ -1,7 +1,7 @@
 //! The victim and its honest peer in the middle of a negotiation, at any point of it.
 
 use std::collections::VecDeque;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use coati::crypto::alg::Group;
 use coati::ike::endpoint::{Command, Transmit};
@@ -97,7 +97,8 @@ impl Scene {
     /// Delivers the next message of the peer.
     pub(crate) fn step(&mut self) {
         let datagram = self.pending.pop_front().unwrap();
-        let sent = self.victim.take(self.peer.me, &datagram);
+        let from = SocketAddr::new(self.peer.me, self.peer.port);
+        let sent = self.victim.take_from(from, &datagram);
         self.delivered.push(datagram);
         self.hear(sent);
     }

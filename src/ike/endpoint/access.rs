@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::{Endpoint, Refused};
 use crate::ike::error::Why;
@@ -14,6 +15,9 @@ use crate::ike::timer::Timer;
 use crate::ike::transaction::{Access, Purpose, mode_config, xauth};
 use crate::time::Now;
 use crate::wire::attribute::Attribute;
+
+/// How long a user has to type a password. Somebody has to look for it, or for the device that shows it.
+const LOGIN_WAIT: Duration = Duration::from_secs(300);
 
 impl Endpoint {
     /// Whether a user may in; a state that is gone ignores it.
@@ -39,9 +43,11 @@ impl Endpoint {
     pub(super) fn begin_access(&mut self, now: Now, id: Phase1Id) {
         let Some(sa) = self.phase1.get(&id).and_then(|p| p.established()) else { return };
         let access = sa.access.clone();
-        if !access.is_open() {
-            let deadline = now.mono + self.core.policy.timers.exchange_max;
-            self.core.out.timers.set(Timer::AccessGiveUp(id), deadline);
+        let wait = self.core.policy.timers.exchange_max;
+        match access {
+            Access::Open => {}
+            Access::ExpectLogin => self.wait_for_access(now, id, wait.max(LOGIN_WAIT)),
+            _ => self.wait_for_access(now, id, wait),
         }
         match access {
             Access::ExpectLogin => {
@@ -53,6 +59,10 @@ impl Endpoint {
             // Not reached from here.
             Access::AwaitVerdict { .. } | Access::Denied | Access::ExpectConfig => {}
         }
+    }
+
+    fn wait_for_access(&mut self, now: Now, id: Phase1Id, wait: Duration) {
+        self.core.out.timers.set(Timer::AccessGiveUp(id), now.mono + wait);
     }
 
     /// Client: it is the gateway's turn. Where our message 3 of aggressive mode may be lost, it is sent again meanwhile.
@@ -73,8 +83,7 @@ impl Endpoint {
     pub(super) fn after_login(&mut self, now: Now, id: Phase1Id) {
         let pulls = self.phase1.get(&id).is_some_and(|p| p.common.policy.remote_access.pull_config);
         if pulls {
-            let deadline = now.mono + self.core.policy.timers.exchange_max;
-            self.core.out.timers.set(Timer::AccessGiveUp(id), deadline);
+            self.wait_for_access(now, id, self.core.policy.timers.exchange_max);
             self.set_access(id, Access::ExpectConfig);
             self.transact(now, id, Purpose::Config, mode_config::question());
         } else {
@@ -91,6 +100,7 @@ impl Endpoint {
     fn open_access(&mut self, now: Now, id: Phase1Id) {
         self.core.out.timers.clear(Timer::AccessGiveUp(id));
         self.set_access(id, Access::Open);
+        self.inherit_session(id);
         let Some(sa) = self.phase1.get(&id).and_then(|p| p.established()) else { return };
         let ready = ready(sa, self.core.policy.mode_config.as_deref());
         self.access_event(id, ready);
@@ -131,6 +141,7 @@ impl Endpoint {
         let user: Arc<str> = login.user.as_str().into();
         let login = self.core.out.check_login(id, LoginRequest::Check { config, login, remote });
         self.set_access(id, Access::AwaitVerdict { login, user });
+        self.wait_for_access(now, id, self.core.policy.timers.exchange_max);
     }
 
     /// Gateway: the client may not in. It is told so after a while, which makes guessing slow.
@@ -163,6 +174,7 @@ impl Endpoint {
             let why = "the user is in none of the groups that may in".to_owned();
             return self.login_failed(now, id, Some(Arc::clone(user)), why);
         }
+        self.end_left_behind(now, id, &granted);
         if let Err(why) = self.begin_session(id, &config, granted) {
             return self.login_failed(now, id, Some(Arc::clone(user)), why);
         }
@@ -180,9 +192,33 @@ impl Endpoint {
         if has_one || config.network4.is_none() {
             return;
         }
-        let nobody = Session { user: None, groups: Vec::new(), port: 0, address: None, netmask: None };
+        let nobody = Session::nobodys(0, None);
         if let Err(why) = self.begin_session(id, config, nobody) {
             self.access_event(id, AccessEvent::LoginFailed { user: None, why });
+        }
+    }
+
+    /// A client that does not log in keeps its place when its ISAKMP SA is replaced, whether it asks for it again or not.
+    fn inherit_session(&mut self, id: Phase1Id) {
+        let Some((common, sa)) = self.phase1.get_mut(&id).and_then(|p| p.established_mut()) else { return };
+        if sa.session.is_some() || sa.algorithms.auth.edge().is_some() {
+            return;
+        }
+        let holder = Holder { user: None, peer_id: sa.peer_id.clone(), remote: common.addresses.remote };
+        sa.session =
+            self.pool.held(&holder).map(|(port, lease)| Arc::new(Session::nobodys(port, lease.address)));
+    }
+
+    /// The address that a server has for a user is still that of an older session of its own, from before it has crashed
+    /// or its NAT has changed: that session ends.
+    fn end_left_behind(&mut self, now: Now, id: Phase1Id, granted: &Session) {
+        let Some(phase1) = self.phase1.get(&id) else { return };
+        let Some(sa) = phase1.established() else { return };
+        let remote = phase1.common.addresses.remote;
+        let holder = Holder { user: granted.user.clone(), peer_id: sa.peer_id.clone(), remote };
+        let wanted = granted.address.filter(|_| self.pool.held(&holder).is_none());
+        if let Some(port) = wanted.and_then(|address| self.pool.left_behind(&holder, address)) {
+            self.end_sessions(now, |session| session.port == port);
         }
     }
 
@@ -228,18 +264,22 @@ impl Endpoint {
 
     /// An operator sends a user away: its place is free when everything that it has is gone.
     pub(super) fn logout(&mut self, now: Now, user: String) -> Result<(), Refused> {
-        let is_its = |session: &Option<Arc<Session>>| {
-            session.as_ref().is_some_and(|session| session.user.as_deref() == Some(user.as_str()))
-        };
+        match self.end_sessions(now, |session| session.user.as_deref() == Some(user.as_str())) {
+            true => Ok(()),
+            false => Err(Refused::NoSuchUser(user)),
+        }
+    }
+
+    /// Deletes all that belongs to some sessions; false when that is nothing.
+    fn end_sessions(&mut self, now: Now, is_meant: impl Fn(&Session) -> bool) -> bool {
+        let is_its = |session: &Option<Arc<Session>>| session.as_ref().is_some_and(|s| is_meant(s));
         let pairs: Vec<_> = self.pairs.values().filter(|p| is_its(&p.session)).map(|p| p.id).collect();
         let phase1s = self.phase1.values().filter(|p| p.established().is_some_and(|sa| is_its(&sa.session)));
         let phase1s: Vec<_> = phase1s.map(|p| p.common.id).collect();
-        if pairs.is_empty() && phase1s.is_empty() {
-            return Err(Refused::NoSuchUser(user));
-        }
+        let is_any = !pairs.is_empty() || !phase1s.is_empty();
         self.delete_pairs(now, pairs);
         self.delete_phase1s(now, phase1s, &Why::Requested);
-        Ok(())
+        is_any
     }
 
     /// Tells of a session that begins or ends.

@@ -117,7 +117,7 @@ impl Endpoint {
             selector,
             names: (names.0.as_ref(), names.1.as_ref()),
             phase1: &common.phase1.policy,
-            peer_id: Some(&common.caller.peer_id),
+            peer: common.caller.name(),
             client: common.caller.own_address(common.route.0.remote.ip()),
             generates,
         };

@@ -235,7 +235,7 @@ impl Endpoint {
             selector: &wish.selector,
             names: (None, None),
             phase1: &common.policy,
-            peer_id: Some(&caller.peer_id),
+            peer: caller.name(),
             client: caller.own_address(wish.endpoints.remote),
             generates: false,
         };

@@ -18,6 +18,9 @@ use crate::wire::message::Message;
 use crate::wire::payload::{EmitPayload, Notification};
 use crate::wire::registry::NotifyMessageType;
 
+/// The SPIs of one Delete that are looked at: each of them is looked for, and nobody has more SAs to give up at once.
+const MAX_SPIS: usize = 256;
+
 impl Endpoint {
     /// Sends one payload under an ISAKMP SA.
     pub(super) fn inform(&mut self, now: Now, id: Phase1Id, payload: &impl EmitPayload) {
@@ -237,10 +240,15 @@ impl Endpoint {
     ) -> Result<(), Why> {
         let Some(phase1) = self.phase1.get(&id) else { return Err(Why::ForeignSpi) };
         let Some(sa) = phase1.established() else { return Err(Why::ForeignSpi) };
+        // Who has not logged in has no IPsec SAs, and may say of itself what it likes.
+        if let Some(why) = sa.access.bars_quick_mode() {
+            return Err(why);
+        }
         let (remote, sender) = (phase1.common.addresses.remote.ip(), sa.peer_id.clone());
         let session = sa.session.clone();
-        let mut result = Ok(());
-        for spi in spis {
+        let speaks_for_others = phase1.common.policy.grants.support_proxy;
+        let mut result = if spis.len() > MAX_SPIS { Err(Why::TooManySpis(spis.len())) } else { Ok(()) };
+        for spi in spis.iter().take(MAX_SPIS) {
             let named = self.by_sa.get(&SaId { protocol, dst: remote, spi: *spi });
             // Where it speaks for others, its SAs end elsewhere.
             let is_its = |p: &&crate::ike::phase2::Pair| {
@@ -248,14 +256,15 @@ impl Endpoint {
             };
             let pair = named
                 .and_then(|id| self.pairs.get(id))
-                .or_else(|| self.pairs.values().find(is_its))
+                .or_else(|| self.pairs.values().filter(|_| speaks_for_others).find(is_its))
                 .filter(|p| p.outbound.spi == *spi && p.peer_id.is_same(&sender))
                 .filter(|p| Session::is_same_user(p.session.as_ref(), session.as_ref()));
             match pair.map(|p| p.id) {
                 Some(pair) => self.peer_deleted(now, pair),
                 None => {
                     let outbound = SaId { protocol, dst: remote, spi: *spi };
-                    result = self.peer_deletes_unfinished(now, id, outbound);
+                    let unfinished = self.peer_deletes_unfinished(now, id, outbound);
+                    result = result.and(unfinished);
                 }
             }
         }

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use super::connections::Wish;
 use super::{Call, Endpoint, Refused};
 use crate::ike::error::Why;
-use crate::ike::event::Phase1Id;
-use crate::ike::phase1::Phase1;
+use crate::ike::event::{Phase1Id, Role};
+use crate::ike::phase1::{Established, Phase1};
 use crate::ike::phase2::PairId;
-use crate::ike::policy::{Connection, Phase1Policy};
+use crate::ike::policy::{Connection, Login, Phase1Policy};
 use crate::ike::proof::PeerAuthenticated;
 use crate::sadb::{Prefix, Protocol, Selector};
 use crate::time::Now;
@@ -61,7 +61,7 @@ impl Endpoint {
             return Err(Refused::AlreadyUp(policy.name.clone()));
         }
         if self.is_calling(remote) {
-            return Ok(());
+            return login.map_or(Ok(()), |login| self.give_login(remote, &policy.name, login));
         }
         if login.is_some() {
             Arc::make_mut(&mut policy).remote_access.login = login;
@@ -70,6 +70,21 @@ impl Endpoint {
         self.last_begun.remove(&remote);
         let local = policy.local.unwrap_or(local);
         self.begin_phase1(now, &policy, local, remote).map(drop).map_err(Refused::Impossible)
+    }
+
+    /// A login for a call that is under way, as long as the gateway has not been told another.
+    fn give_login(&mut self, remote: IpAddr, policy: &str, login: Login) -> Result<(), Refused> {
+        let is_it =
+            |p: &&Phase1| p.common.role == Role::Initiator && !p.is_open() && p.common.policy.name == policy;
+        let id = self.phase1_with(remote).rfind(is_it).map(|p| p.common.id);
+        let phase1 = id.and_then(|id| self.phase1.get_mut(&id)).ok_or(Refused::LoginTooLate(remote))?;
+        let has_told = phase1.established().is_some_and(Established::has_told_login);
+        let ours = &mut Arc::make_mut(&mut phase1.common.policy).remote_access.login;
+        if has_told && ours.as_ref() != Some(&login) {
+            return Err(Refused::LoginTooLate(remote));
+        }
+        *ours = Some(login);
+        Ok(())
     }
 
     /// Negotiates SAs for traffic that a connection is for, or for a part of it.

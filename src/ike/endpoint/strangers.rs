@@ -231,7 +231,8 @@ impl Endpoint {
             let sa = self.phase1.get(id).and_then(Phase1::established);
             sa.is_some_and(|sa| sa.algorithms.auth.proves_peer())
         };
-        let oldest = self.logging_in.iter().find(|id| !is_proved(id)).or(self.logging_in.first()).copied();
+        let oldest =
+            self.logging_in.iter().find(|id| !is_proved(id)).or_else(|| self.logging_in.first()).copied();
         if let Some(oldest) = oldest {
             self.deny_access(now, oldest, Why::HalfOpenLimit);
         }

@@ -102,7 +102,9 @@ impl Endpoint {
             Some((Purpose::Status { granted: false }, Again::GiveUp(_))) => {
                 self.deny_access(now, id, Why::LoginFailed);
             }
-            Some((_, Again::GiveUp(transmissions))) => {
+            // The client may have the question while its user still types; `AccessGiveUp` says how long that may take.
+            Some((Purpose::Login, Again::GiveUp(_))) => {}
+            Some((Purpose::Config, Again::GiveUp(transmissions))) => {
                 self.deny_access(now, id, Why::TimedOut { transmissions, hint: None });
             }
         }

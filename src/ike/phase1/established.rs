@@ -5,6 +5,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use zeroize::Zeroizing;
+
 use super::Common;
 use super::transcript::{Keyed, Keys};
 use crate::ike::cbc::{Iv, Opened};
@@ -222,7 +224,7 @@ pub(super) fn open_informational(
 ) -> Result<Vec<u8>, Reject> {
     let id = received.header.message_id;
     let iv = Iv(keys::phase2_iv(keys.hash, &last_block.0, id, keys.cipher.block_len()));
-    open_hashed(keys, &iv, received).map(|opened| opened.plain)
+    open_hashed(keys, &iv, received).map(|opened| opened.plain.to_vec())
 }
 
 /// Decrypts a message that begins with `HASH = prf(SKEYID_a, M-ID | rest)`, and compares it.
@@ -248,6 +250,9 @@ pub(super) fn early_error(keys: &Keys, last_block: &Iv, received: Received<'_>) 
     })
 }
 
+/// The generic header of a payload (RFC 2408 section 3.2).
+const GENERIC_LEN: usize = 4;
+
 /// Builds an encrypted message of one payload behind such a HASH; also gives the IV of the next one.
 pub(in crate::ike) fn seal_hashed(
     keys: &Keys,
@@ -257,12 +262,17 @@ pub(in crate::ike) fn seal_hashed(
     payload: &impl EmitPayload,
     ctx: &mut Context<'_>,
 ) -> Result<(Vec<u8>, Iv), Why> {
-    let mut rest = ChainBuilder::new();
-    rest.push(payload);
-    let hash = keys::hash_1(keys.hash, &keys.skeyid, id, rest.as_slice());
-    let mut chain = ChainBuilder::new();
-    chain.push_raw(PayloadType::HASH, &hash).push(payload);
+    // It may hold a password.
+    let payload_body = Zeroizing::new(payload.emit());
+    let len = GENERIC_LEN + payload_body.len();
+    let mut rest = ChainBuilder::with_capacity(len);
+    rest.push_raw(payload.kind(), &payload_body);
+    let rest = Zeroizing::new(rest.finish().1);
+    let hash = keys::hash_1(keys.hash, &keys.skeyid, id, &rest);
+    let mut chain = ChainBuilder::with_capacity(GENERIC_LEN + hash.len() + len);
+    chain.push_raw(PayloadType::HASH, &hash).push_raw(payload.kind(), &payload_body);
     let (first, body) = chain.finish();
+    let body = Zeroizing::new(body);
     let header = Header { exchange, message_id: id, ..common.header(first) };
     keys.cipher.seal(iv, header, &body, common.policy.padding, ctx.random)
 }

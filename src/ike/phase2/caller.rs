@@ -5,15 +5,17 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::ike::phase1::{Common, Established};
-use crate::ike::policy::Identity;
+use crate::ike::policy::{AuthMethod, Edge, Identity, PeerName};
 use crate::ike::proof::PeerAuthenticated;
 use crate::ike::remote_access::Session;
 
 /// The peer of a quick mode.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(in crate::ike) struct Caller {
-    /// Who it has proved to be.
+    /// Who it has said it is. Phase 1 has proved it, unless only the login proves anything.
     pub(in crate::ike) peer_id: Identity,
+    /// Whether nothing proves the identity: a client of hybrid authentication says what it likes.
+    is_claimed: bool,
     /// Whether that is its alone: a certificate says so. A pre-shared key may be known to many, who are all believed.
     is_personal: bool,
     /// What it has been granted, as our client: who has logged in, in which groups that user is, and the address.
@@ -26,9 +28,15 @@ impl Caller {
         let has_certificate = matches!(sa.proof, PeerAuthenticated::Signature(_));
         Self {
             peer_id: sa.peer_id.clone(),
+            is_claimed: sa.algorithms.auth == AuthMethod::HybridRsa(Edge::Gateway),
             is_personal: has_certificate && common.policy.verify_cert,
             session: sa.session.clone(),
         }
+    }
+
+    /// What a rule that is only for some peers is told of this one.
+    pub(in crate::ike) const fn name(&self) -> PeerName<'_> {
+        if self.is_claimed { PeerName::Unproved } else { PeerName::Known(&self.peer_id) }
     }
 
     /// The address that the peer may call its own, when it calls from `remote`.
@@ -68,8 +76,12 @@ mod tests {
 
     #[test]
     fn who_calls_from_elsewhere_is_the_same_when_nobody_else_can_be() {
-        let plain =
-            || Caller { peer_id: Identity::Fqdn("a.example".into()), is_personal: false, session: None };
+        let plain = || Caller {
+            peer_id: Identity::Fqdn("a.example".into()),
+            is_claimed: false,
+            is_personal: false,
+            session: None,
+        };
         let personal = || Caller { is_personal: true, ..plain() };
         let other = || Caller { peer_id: Identity::Fqdn("b.example".into()), ..personal() };
         let session = |name: &str| Session {

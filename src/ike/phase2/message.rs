@@ -59,7 +59,7 @@ pub(super) fn open(
     let chain = parse(received.header.next_payload, &opened.plain).map_err(|_| wrong.clone())?;
     let hash = chain.payloads.first().filter(|p| p.kind == PayloadType::HASH).ok_or_else(|| wrong.clone())?;
     verify_hash(&expected(chain.bytes_after(hash)), hash.body).ok_or(wrong)?;
-    Ok((opened.plain, opened.next_iv))
+    Ok((opened.plain.to_vec(), opened.next_iv))
 }
 
 fn parse(first: PayloadType, plain: &[u8]) -> Result<PayloadChain<'_>, WireError> {

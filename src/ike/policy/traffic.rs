@@ -46,7 +46,7 @@ pub enum TrafficName {
 pub struct Scope {
     /// Only peers with this [`Phase1Policy::ph1id`] (`remoteid`); 0 is for those without one.
     pub remoteid: u32,
-    /// Only a peer with this identity (`from`).
+    /// Only a peer with this identity (`from`), which phase 1 has to prove.
     pub from: Option<IdentityMatch>,
     /// Only users of this group (`group`). It does not choose the rule: who is not in the group of the rule that was
     /// chosen is refused.
@@ -55,6 +55,28 @@ pub struct Scope {
     pub omits_hosts: bool,
     /// A single host is sent as a network of one (`subnet`), on our side and on the peer's.
     pub hosts_as_subnets: (bool, bool),
+}
+
+/// What is known of a peer when a rule is looked for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum PeerName<'a> {
+    /// Nothing yet: anybody may be meant.
+    Anybody,
+    /// Phase 1 has proved this identity, or a secret that all who share it are believed with.
+    Known(&'a Identity),
+    /// It has only said who it is (hybrid authentication): no rule is its by that.
+    Unproved,
+}
+
+impl PeerName<'_> {
+    /// Whether a rule that is only for `from` may be for the peer.
+    fn may_be(self, from: &IdentityMatch) -> bool {
+        match self {
+            Self::Anybody => true,
+            Self::Known(peer_id) => from.accepts(peer_id),
+            Self::Unproved => false,
+        }
+    }
 }
 
 /// What a rule is looked for.
@@ -66,8 +88,8 @@ pub struct Asked<'a> {
     pub names: (Option<&'a TrafficName>, Option<&'a TrafficName>),
     /// With which peer.
     pub phase1: &'a Phase1Policy,
-    /// Who it has proved to be; `None` while that is not known, and anybody may be meant.
-    pub peer_id: Option<&'a Identity>,
+    /// Who the peer is, for a rule's `from`.
+    pub peer: PeerName<'a>,
     /// The address that it was given as a road warrior, else that which it calls from.
     pub client: IpAddr,
     /// Whether the wish is to become a policy.
@@ -87,7 +109,7 @@ impl Phase2Policy {
     pub(super) fn rank(&self, asked: &Asked<'_>) -> Option<Rank> {
         let Scope { remoteid, from, .. } = &self.scope;
         let is_of_peer = self.phase1.as_ref().is_none_or(|name| *name == asked.phase1.name);
-        let is_from = from.as_ref().zip(asked.peer_id).is_none_or(|(from, peer_id)| from.accepts(peer_id));
+        let is_from = from.as_ref().is_none_or(|from| asked.peer.may_be(from));
         if *remoteid != asked.phase1.ph1id || !is_of_peer || !is_from {
             return None;
         }

@@ -67,8 +67,8 @@ impl<A: Clone> Pool<A> {
         config: &Arc<ModeConfig>,
         about: &A,
     ) -> Result<(u32, bool), PoolError> {
-        if let Some((port, _)) = self.leases.iter().find(|(_, lease)| lease.holder == *holder) {
-            return Ok((*port, false));
+        if let Some((port, _)) = self.held(holder) {
+            return Ok((port, false));
         }
         if let Some(address) = wanted.filter(|address| self.addresses.contains(address)) {
             return Err(PoolError::Taken(address));
@@ -83,6 +83,24 @@ impl<A: Clone> Pool<A> {
         let (holder, about, config) = (holder.clone(), about.clone(), Arc::clone(config));
         self.leases.insert(port, Lease { holder, address, about, config });
         Ok((port, true))
+    }
+
+    /// The place that `holder` has.
+    pub(in crate::ike) fn held(&self, holder: &Holder) -> Option<(u32, &Lease<A>)> {
+        self.leases.iter().find(|(_, lease)| lease.holder == *holder).map(|(port, lease)| (*port, lease))
+    }
+
+    /// The place at which `wanted`, the address that a server has for the user of `holder`, is the same user's under the
+    /// same identity, who called from elsewhere then: it has come back without having said that it went.
+    pub(in crate::ike) fn left_behind(&self, holder: &Holder, wanted: Ipv4Addr) -> Option<u32> {
+        let is_its = |lease: &Lease<A>| {
+            let Holder { user, peer_id, remote } = &lease.holder;
+            lease.address == Some(wanted)
+                && user.is_some()
+                && (user, peer_id) == (&holder.user, &holder.peer_id)
+                && *remote != holder.remote
+        };
+        self.leases.iter().find(|(_, lease)| is_its(lease)).map(|(port, _)| *port)
     }
 
     /// What is taken at a place.

@@ -3,6 +3,8 @@
 
 use std::fmt;
 
+use zeroize::Zeroizing;
+
 use crate::crypto::secret::Secret;
 use crate::ike::error::Why;
 use crate::ike::policy::Login;
@@ -63,9 +65,9 @@ pub(in crate::ike) fn answer(question: &[Attribute], login: Option<&Login>) -> R
                 Some(0) => AttributeValue::Short(GENERIC),
                 other => return Err(Why::LoginNotServed(kind_name(other))),
             },
-            ConfigAttribute::XAUTH_USER_NAME => AttributeValue::Long(login.user.clone().into_bytes()),
-            ConfigAttribute::XAUTH_USER_PASSWORD => AttributeValue::Long(password.expose().clone()),
-            ConfigAttribute::XAUTH_DOMAIN => AttributeValue::Long(Vec::new()),
+            ConfigAttribute::XAUTH_USER_NAME => AttributeValue::Long(login.user.clone().into_bytes().into()),
+            ConfigAttribute::XAUTH_USER_PASSWORD => AttributeValue::Long(password.expose().clone().into()),
+            ConfigAttribute::XAUTH_DOMAIN => AttributeValue::Long(Zeroizing::default()),
             // Only to be shown.
             ConfigAttribute::XAUTH_MESSAGE => continue,
             other => return Err(Why::LoginNotServed(other.name().unwrap_or("an unknown attribute"))),
@@ -109,9 +111,11 @@ pub(in crate::ike) fn read_login(attributes: Vec<Attribute>) -> Result<Login, Ba
     let (mut user, mut password) = (None, None);
     for Attribute { kind, value } in attributes {
         match (ConfigAttribute(kind), value) {
-            (ConfigAttribute::XAUTH_USER_NAME, AttributeValue::Long(octets)) => user = Some(octets),
-            (ConfigAttribute::XAUTH_USER_PASSWORD, AttributeValue::Long(octets)) => {
-                password = Some(Secret::new(without_nul(octets)));
+            (ConfigAttribute::XAUTH_USER_NAME, AttributeValue::Long(mut octets)) => {
+                user = Some(std::mem::take(&mut *octets));
+            }
+            (ConfigAttribute::XAUTH_USER_PASSWORD, AttributeValue::Long(mut octets)) => {
+                password = Some(Secret::new(without_nul(std::mem::take(&mut *octets))));
             }
             (ConfigAttribute::XAUTH_TYPE, AttributeValue::Short(GENERIC)) => {}
             (ConfigAttribute::XAUTH_TYPE, _) => return Err(BadLogin::WrongType),

@@ -26,7 +26,9 @@ impl ConfigAttributes {
 
     /// The body.
     pub fn emit(&self) -> Vec<u8> {
-        let mut writer = Writer::new();
+        // There may be a password among them: no half of it is left where a growing buffer was.
+        let len = self.attributes.iter().map(Attribute::emitted_len).sum::<usize>();
+        let mut writer = Writer::with_capacity(4 + len);
         writer.u8(self.kind);
         writer.u8(0);
         writer.u16(self.identifier);

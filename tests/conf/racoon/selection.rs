@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use coati::conf::{NoFiles, racoon};
-use coati::ike::policy::{Asked, Identity, Policy, TrafficName};
+use coati::ike::policy::{Asked, Identity, PeerName, Policy, TrafficName};
 use coati::sadb::{Prefix, Selector};
 
 /// The policy of these sainfos, each named by its `pfs_group` and lifetime: they are told apart by their seconds.
@@ -75,7 +75,7 @@ fn chosen(policy: &Policy, wish: &Wish) -> Option<u32> {
         selector: &selector,
         names: (wish.names.0.as_ref(), wish.names.1.as_ref()),
         phase1: &policy.phase1[wish.peer],
-        peer_id: Some(&wish.id),
+        peer: PeerName::Known(&wish.id),
         client: wish.client,
         generates: wish.generates,
     };

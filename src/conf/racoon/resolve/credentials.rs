@@ -102,12 +102,10 @@ impl Resolver<'_> {
                 "peers_identifier has no effect without `verify_identifier on`, as in racoon",
             );
         }
-        // One without a value fits everybody, whatever else is listed.
-        let open = written.iter().find(|s| s.text().is_none() && s.args.len() == 1);
-        if let Some(open) = open.filter(|_| verifies) {
-            self.warn(&open.span, "without a value every identity fits, as in racoon");
+        for open in written.iter().filter(|s| verifies && s.args.len() == 1) {
+            self.warn(&open.span, "without a value every identity of this type fits");
         }
-        if verifies && open.is_none() { found } else { Vec::new() }
+        if verifies { found } else { Vec::new() }
     }
 
     fn my_identifier(
@@ -138,8 +136,9 @@ impl Resolver<'_> {
     pub(super) fn peers_identifier(&mut self, setting: &Setting) -> Option<IdentityMatch> {
         let is_subnet = setting.word() == Some("subnet");
         match self.identifier(setting)? {
-            // Without a value any address or name fits, so it narrows nothing.
-            Written::OwnAddress | Written::Subject => None,
+            // Without a value the type alone counts.
+            Written::OwnAddress => Some(IdentityMatch::AnyAddress),
+            Written::Subject => Some(IdentityMatch::AnyDn),
             Written::This(Identity::DerAsn1Dn(der)) if setting.text().is_some_and(|t| t.contains('*')) => {
                 Some(IdentityMatch::DnPattern(der))
             }

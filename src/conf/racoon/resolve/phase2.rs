@@ -9,7 +9,8 @@ use crate::conf::racoon::ast::{self, RemoteName, Sainfo, SainfoId, Setting, Valu
 use crate::conf::span::Spanned;
 use crate::crypto::alg::CipherAlgorithm;
 use crate::ike::policy::{
-    Bounds, Identity, PfsRule, Phase2Policy, Phase2Transform, Rule, Scope, Sourced, TrafficMatch, TrafficName,
+    Bounds, Identity, IdentityMatch, PfsRule, Phase2Policy, Phase2Transform, Rule, Scope, Sourced,
+    TrafficMatch, TrafficName,
 };
 use crate::sadb::{AuthSpec, Prefix, Protocol};
 
@@ -91,8 +92,8 @@ impl Resolver<'_> {
     fn scope(&mut self, sainfo: &Sainfo) -> Scope {
         let from = sainfo.from.as_ref().and_then(|from| {
             let found = self.peers_identifier(from);
-            if found.is_none() {
-                self.warn(&from.span, "`from` without a value is for everybody");
+            if matches!(found, Some(IdentityMatch::AnyAddress | IdentityMatch::AnyDn)) {
+                self.warn(&from.span, "`from` without a value is for every identity of this type");
             }
             found
         });
