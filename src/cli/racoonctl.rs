@@ -15,7 +15,7 @@ use jiff::tz::TimeZone;
 use super::ask::{Format, report};
 use super::{fail, print};
 use crate::daemon::control::{
-    ClientError, Family, IpsecProtocol, Password, RACOON_PATH, Request, Response, ask,
+    ClientError, Concealed, Family, IpsecProtocol, RACOON_PATH, Request, Response, ask,
 };
 use crate::daemon::network::HostNetwork;
 use crate::sys::tty;
@@ -199,8 +199,8 @@ impl Session {
     }
 }
 
-fn password() -> Result<Password, Failure> {
-    tty::read_password("Password: ").map(Password::new).map_err(Failure::Password)
+fn password() -> Result<Concealed, Failure> {
+    tty::read_password("Password: ").map(Concealed::new).map_err(Failure::Password)
 }
 
 fn unexpected() -> Failure {

@@ -98,7 +98,7 @@ fn unhex(digits: &[u8]) -> Option<Vec<u8>> {
 /// Where in a setkey file keys may stand: whatever is quoted, and every long hexadecimal number.
 pub(super) fn setkey_secrets(text: &str) -> Vec<Range<usize>> {
     let mut found = quoted(text, 0..text.len());
-    found.extend(text.match_indices("0x").filter_map(|(at, _)| {
+    found.extend(text.match_indices("0x").chain(text.match_indices("0X")).filter_map(|(at, _)| {
         let len = text[at + 2..].find(|c: char| !c.is_ascii_hexdigit()).unwrap_or(text.len() - at - 2);
         (len > 8).then_some(at + 2..at + 2 + len)
     }));

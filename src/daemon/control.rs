@@ -15,7 +15,7 @@ pub use announcer::Announcer;
 pub use client::{ClientError, Events, ask, subscribe};
 pub use concealed::Concealed;
 pub use event::{EventReport, Happening};
-pub use operand::{Family, IpsecProtocol, Password, Traffic, network};
+pub use operand::{Family, IpsecProtocol, Traffic, network};
 pub use place::{DEFAULT_PATH, PlaceError, RACOON_PATH, SocketPlace};
 pub use protocol::{DumpForm, DumpWhat, Look, Request, Response};
 pub use server::{ControlServer, Order};

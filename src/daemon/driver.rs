@@ -115,6 +115,7 @@ impl Driver {
             self.drain().await;
             if self.drained {
                 self.parts.events.announce(EventReport::new(Happening::Quit));
+                self.parts.logins.close().await;
                 return;
             }
             self.step().await;

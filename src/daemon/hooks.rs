@@ -4,6 +4,7 @@
 //! of different peers side by side. The run loop only puts them into a queue that has an end; what finds no room there
 //! is not run, and told.
 
+mod client;
 mod environment;
 mod program;
 #[cfg(test)]
@@ -18,8 +19,9 @@ use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, JoinSet};
 
 use super::log::{Level, Line, Logger};
-use crate::ike::event::{Event, Phase1Event, Phase1Id, Phase1Ref};
+use crate::ike::event::{AccessEvent, Event, Phase1Event, Phase1Id, Phase1Ref};
 
+pub use client::client_environment;
 pub use environment::{Variable, environment};
 
 /// Programs that run at a time.
@@ -64,7 +66,15 @@ pub struct Hooks {
     jobs: mpsc::Sender<Job>,
     logger: Logger,
     /// What is known of established ISAKMP SAs. As many as the core has.
-    up: HashMap<Phase1Id, Vec<Variable>>,
+    established: HashMap<Phase1Id, Known>,
+}
+
+/// What is known of an established ISAKMP SA.
+#[derive(Debug)]
+struct Known {
+    variables: Vec<Variable>,
+    /// A login or a configuration is not awaited any more, and the program for it was run.
+    is_up: bool,
 }
 
 /// The task that runs programs.
@@ -86,7 +96,7 @@ impl Running {
 pub fn start(logger: &Logger, timeout: Duration) -> (Hooks, Running) {
     let (jobs, inbox) = mpsc::channel(WAITING);
     let runner = Runner::new(logger.clone(), timeout);
-    let hooks = Hooks { jobs, logger: logger.clone(), up: HashMap::new() };
+    let hooks = Hooks { jobs, logger: logger.clone(), established: HashMap::new() };
     (hooks, Running(tokio::spawn(runner.run(inbox))))
 }
 
@@ -96,19 +106,25 @@ impl Hooks {
         let Event::Phase1(about, what) = event else { return };
         match what {
             Phase1Event::Established { peer_id, .. } => {
-                let variables = environment(about, peer_id);
-                self.up.insert(about.id, variables.clone());
+                let known = Known { variables: environment(about, peer_id), is_up: false };
+                self.established.insert(about.id, known);
+            }
+            Phase1Event::Access(AccessEvent::Ready { user, config }) => {
+                let Some(known) = self.established.get_mut(&about.id) else { return };
+                known.variables.extend(client_environment(user.as_deref(), config));
+                known.is_up = true;
+                let variables = known.variables.clone();
                 self.order(about, Occasion::Phase1Up, variables);
             }
             Phase1Event::PeerDead => {
-                if let Some(variables) = self.up.get(&about.id) {
-                    self.order(about, Occasion::Phase1Dead, variables.clone());
+                if let Some(known) = self.established.get(&about.id).filter(|known| known.is_up) {
+                    self.order(about, Occasion::Phase1Dead, known.variables.clone());
                 }
             }
             Phase1Event::Failed(_) | Phase1Event::Expired | Phase1Event::Deleted { .. } => {
                 // What has never been up is not down either: a stranger's attempt that fails runs no program.
-                if let Some(variables) = self.up.remove(&about.id) {
-                    self.order(about, Occasion::Phase1Down, variables);
+                if let Some(known) = self.established.remove(&about.id).filter(|known| known.is_up) {
+                    self.order(about, Occasion::Phase1Down, known.variables);
                 }
             }
             _ => {}

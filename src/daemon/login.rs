@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
-use tokio::task::spawn_blocking;
+use tokio::task::{JoinHandle, spawn_blocking};
 
 use self::patience::Patience;
 use self::sessions::{News, Sessions};
@@ -36,6 +36,8 @@ const MAX_WAITING: usize = 64;
 const MAX_NEWS: usize = 256;
 /// How long an answer may take, waiting included.
 const LONGEST: Duration = Duration::from_secs(60);
+/// How long the last news may take when the daemon ends.
+const LAST_NEWS: Duration = Duration::from_secs(3);
 
 /// Takes the core's questions. An answer comes back as an [`Input`], whenever it is there.
 pub struct LoginDesk {
@@ -45,6 +47,7 @@ pub struct LoginDesk {
     waiting: Arc<Semaphore>,
     running: Arc<Semaphore>,
     news: mpsc::Sender<News>,
+    telling: JoinHandle<()>,
 }
 
 impl fmt::Debug for LoginDesk {
@@ -59,7 +62,7 @@ impl LoginDesk {
     /// A desk whose answers go to this inbox. It lives on the runtime that it is made on.
     pub fn new(inbox: mpsc::Sender<Input>, logger: Logger, clock: Clock) -> Self {
         let (news, told) = mpsc::channel(MAX_NEWS);
-        tokio::spawn(tell(told, logger.clone(), clock));
+        let telling = tokio::spawn(tell(told, logger.clone(), clock));
         Self {
             inbox,
             logger,
@@ -67,7 +70,14 @@ impl LoginDesk {
             waiting: Arc::new(Semaphore::new(MAX_WAITING)),
             running: Arc::new(Semaphore::new(MAX_RUNNING)),
             news,
+            telling,
         }
+    }
+
+    /// Closes. Sessions that have ended with the daemon are still told of, if that does not take long.
+    pub async fn close(self) {
+        drop(self.news);
+        let _ = tokio::time::timeout(LAST_NEWS, self.telling).await;
     }
 
     /// Takes a question, or news of a session. Does not wait.

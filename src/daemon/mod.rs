@@ -5,7 +5,6 @@
 
 mod abilities;
 pub mod backup;
-pub mod client_environment;
 pub mod clock;
 pub mod control;
 pub mod crypto_pool;

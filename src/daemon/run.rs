@@ -14,13 +14,13 @@ use tracing_subscriber::util::SubscriberInitExt;
 use super::abilities;
 use super::backup;
 use super::clock::Clock;
-use super::control::{ControlServer, PlaceError, SocketPlace};
+use super::control::{Announcer, ControlServer, Order, PlaceError, SocketPlace};
 use super::driver::{Input, Reload};
 use super::gateway::{Gateway, Setup};
 use super::journal::{Held, Journal, Place};
 use super::kernel_choice::{self, KernelOptions};
 use super::kernel_task::KernelTask;
-use super::listener::{BindError, Binding};
+use super::listener::{BindError, Binding, Listener};
 use super::load::{Front, LoadError, Loaded};
 use super::log::{Bridge, Level, Logger, Notice, render_refusal};
 use super::network::HostNetwork;
@@ -180,12 +180,7 @@ async fn serve(options: &Options, logger: &Logger, hosting: Hosting) -> Result<(
         .as_ref()
         .map(|place| ControlServer::bind(place).map_err(|error| Fatal::Control(place.path.clone(), error)));
     let control = bound.transpose()?;
-    for (address, fd, natt) in listener.sockets() {
-        logger.notice(&Notice::Listening { address, fd, natt });
-    }
-    if kernel.is_system {
-        listener.prepare_for_kernel(logger);
-    }
+    prepare(&listener, kernel.is_system, logger);
     let mut kernel_task = if kernel.is_system {
         let path = place.as_ref().map_or_else(|| Path::new(options.default_control), |place| &place.path);
         let journal = kernel_choice::journal_path(path);
@@ -218,13 +213,7 @@ async fn serve(options: &Options, logger: &Logger, hosting: Hosting) -> Result<(
         tokio::spawn(forward(signals, gateway.inbox));
     }
     let Gateway { orders, events, driver, .. } = gateway;
-    let serving = tokio::spawn(async move {
-        match control {
-            Some(control) => control.serve(orders, events).await,
-            // Nobody asks.
-            None => orders.closed().await,
-        }
-    });
+    let serving = tokio::spawn(answer(control, orders, events));
     driver.run().await;
     // With the driver's end of the channel gone the server ends too, and takes its socket away.
     let _ = tokio::time::timeout(LAST_ANSWERS, serving).await;
@@ -232,6 +221,16 @@ async fn serve(options: &Options, logger: &Logger, hosting: Hosting) -> Result<(
     logger.notice(&Notice::Stopped);
     drop(pid_file);
     Ok(())
+}
+
+/// Names the sockets, and tells the system's kernel what they are for.
+fn prepare(listener: &Listener, is_system: bool, logger: &Logger) {
+    for (address, fd, natt) in listener.sockets() {
+        logger.notice(&Notice::Listening { address, fd, natt });
+    }
+    if is_system {
+        listener.prepare_for_kernel(logger);
+    }
 }
 
 /// Everything works: the pid file says who we are, and whoever waits for us is told.
@@ -340,6 +339,14 @@ fn load(front: &Front, logger: &Logger, peer_port: Option<u16>) -> Result<Loaded
         logger.line(Level::Warning, line.as_str());
     }
     Ok(loaded)
+}
+
+/// Answers operators until the driver is gone; where there is no control socket nobody asks.
+async fn answer(control: Option<ControlServer>, orders: mpsc::Sender<Order>, events: Announcer) {
+    match control {
+        Some(control) => control.serve(orders, events).await,
+        None => orders.closed().await,
+    }
 }
 
 /// Where the control socket is to be: as told on the command line, else as told in the files.

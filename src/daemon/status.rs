@@ -1,11 +1,12 @@
 //! The core's status as operators see it: in JSON, and as a table.
 
 use std::fmt::{self, Write as _};
+use std::net::IpAddr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::log::identity_text;
+use super::log::{identity_text, printable};
 use crate::ike::event::Role;
 use crate::ike::policy::Phase1Exchange;
 use crate::ike::status::{Phase1Status, Phase2Status, Status, TimerStatus};
@@ -64,6 +65,15 @@ pub struct Phase1Report {
     pub algorithms: Option<String>,
     /// The peer's proved identity.
     pub peer_id: Option<String>,
+    /// The user that has logged in with us.
+    #[serde(default)]
+    pub user: Option<String>,
+    /// The address that we have given the peer.
+    #[serde(default)]
+    pub client_address: Option<IpAddr>,
+    /// The address that the peer has given us.
+    #[serde(default)]
+    pub own_address: Option<IpAddr>,
     /// Seconds since it was begun.
     pub age_s: u64,
     /// Seconds since it was established.
@@ -203,6 +213,9 @@ impl Phase1Report {
             replaced: s.replaced,
             algorithms: s.chosen.clone(),
             peer_id: s.peer_id.as_ref().map(identity_text),
+            user: s.user.as_deref().map(printable),
+            client_address: s.client_address,
+            own_address: s.own_address,
             age_s: s.age.as_secs(),
             established_s: s.established.map(|d| d.as_secs()),
             created: s.established.map(|d| wall.0.saturating_sub_unsigned(d.as_secs())),
@@ -342,6 +355,15 @@ impl fmt::Display for Phase1Report {
         }
         if let Some(algorithms) = &self.algorithms {
             let _ = write!(facts, "{algorithms}; ");
+        }
+        if let Some(user) = &self.user {
+            let _ = write!(facts, "user {user}; ");
+        }
+        if let Some(address) = self.client_address {
+            let _ = write!(facts, "has been given {address}; ");
+        }
+        if let Some(address) = self.own_address {
+            let _ = write!(facts, "has given us {address}; ");
         }
         let age = self.established_s.unwrap_or(self.age_s);
         let _ = write!(facts, "age {}{}", span(age), of(self.lifetime_s));

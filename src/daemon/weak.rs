@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::log::{Level, Line, Logger};
 use crate::crypto::alg::{CipherAlgorithm, Group, HashAlgorithm};
-use crate::ike::policy::{AuthMethod, PfsRule, Phase1Exchange, Phase1Policy, Policy, SourceRef};
+use crate::ike::policy::{PfsRule, Phase1Exchange, Phase1Policy, Policy, SourceRef};
 
 /// Logs one line for each peer and each phase 2 rule that allows something weak, and one for each peer whose pre-shared
 /// key aggressive mode gives away to whoever can try words.
@@ -43,7 +43,7 @@ fn lines(policy: &Policy) -> Vec<String> {
 
 /// Message 2 of aggressive mode has a hash that everything but the pre-shared key is known of (CVE-2002-1623).
 fn aggressive(policy: &Policy) -> Vec<String> {
-    let uses_psk = |p: &Phase1Policy| p.transforms.iter().any(|t| t.auth.value == AuthMethod::PreSharedKey);
+    let uses_psk = |p: &Phase1Policy| p.transforms.iter().any(|t| t.auth.value.is_pre_shared());
     let peers =
         policy.phase1.iter().filter(|p| p.exchanges.contains(&Phase1Exchange::Aggressive) && uses_psk(p));
     peers

@@ -211,7 +211,7 @@ pub(super) enum State {
     /// Initiator: message 5 is sent.
     ExpectAuth(main_initiator::ExpectAuth),
     /// Initiator: the peer's signature is being verified.
-    AwaitVerify(main_initiator::AwaitVerify),
+    AwaitVerify(auth::AwaitLastProof),
     /// Responder: our public value is being computed.
     ResponderAwaitPublic(main_responder::AwaitPublic),
     /// Responder: g^xy is being computed.
@@ -241,7 +241,7 @@ pub(super) enum State {
     /// Responder of aggressive mode: message 2 is sent.
     AggressiveResponderExpectAuth(aggressive_responder::ExpectAuth),
     /// Responder of aggressive mode: the peer's signature is being verified.
-    AggressiveResponderAwaitVerify(aggressive_responder::AwaitVerify),
+    AggressiveResponderAwaitVerify(auth::AwaitLastProof),
     /// An ISAKMP SA.
     Established(Box<Established>),
 }

@@ -5,9 +5,11 @@
 pub mod detach;
 pub mod interfaces;
 pub mod ipsec_socket;
+pub mod logins;
 mod message;
 #[cfg(target_os = "linux")]
 pub mod netlink;
+pub mod pam;
 pub mod paths;
 pub mod pfkey;
 pub mod raw;

@@ -5,7 +5,7 @@ use std::fs::{File, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::{file, result};
 
@@ -26,14 +26,15 @@ fn run(program: &str, arguments: &str) -> Result<String, String> {
 
 /// Waits until it has been done.
 fn until<T>(mut attempt: impl FnMut() -> Result<T, String>) -> T {
-    let begun = Instant::now();
-    loop {
+    let mut last = String::new();
+    for _ in 0..PATIENCE.as_millis() / PAUSE.as_millis() {
         match attempt() {
             Ok(done) => return done,
-            Err(why) => assert!(begun.elapsed() < PATIENCE, "{why}"),
+            Err(why) => last = why,
         }
         std::thread::sleep(PAUSE);
     }
+    panic!("{last}")
 }
 
 /// A host with a daemon.

@@ -54,7 +54,7 @@ fn without_a_daemon_every_question_fails_and_says_what_to_do() {
 fn the_name_it_is_called_under_chooses_the_program() {
     let folder = tempfile::tempdir().unwrap();
     for (name, flag, says) in [
-        ("setkey", "-P", "setkey: usage: setkey -f FILE"),
+        ("setkey", "-P", "usage: setkey [-v] file ..."),
         ("ipsecctl", "-sx", "ipsecctl: unknown show modifier 'x'"),
         ("racoon", "-Z", "racoon: -Z and -y are for testing"),
         ("isakmpd", "-Kdv", "isakmpd: not built yet"),

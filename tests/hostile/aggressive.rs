@@ -313,7 +313,7 @@ fn sec_authentication_aggressive_unknown_identity() {
     anybody.peer_ids = Vec::new();
     let (owner, key) = (PskOwner::Identity("laptop.example".into()), Secret::new(policy::psk(HONEST)));
     let entry = PskEntry { owner, key, at: SourceRef::built_in("psk") };
-    anybody.psks = Arc::new(PskTable { entries: vec![entry] });
+    anybody.psks = Arc::new(PskTable { entries: vec![entry], ..PskTable::default() });
     let mut victim = Victim::new(policy);
     for (name, answers) in [("nobody.example", 0), ("laptop.example", 1)] {
         let mut peer = Peer::new(stranger(1), Role::Initiator, Group::Ecp256, 5);

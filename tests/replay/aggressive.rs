@@ -33,7 +33,7 @@ fn policy(psk: &str) -> Policy {
     phase1.exchanges = vec![Phase1Exchange::Aggressive];
     let (owner, key) = (PskOwner::Anybody, Secret::new(psk.as_bytes().to_vec()));
     let at = SourceRef::built_in("psk");
-    phase1.psks = Arc::new(PskTable { entries: vec![PskEntry { owner, key, at }] });
+    phase1.psks = Arc::new(PskTable { entries: vec![PskEntry { owner, key, at }], ..PskTable::default() });
     Policy { phase1: vec![Arc::new(phase1)], ..Policy::default() }
 }
 

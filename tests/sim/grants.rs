@@ -382,6 +382,7 @@ fn all_that_two_hosts_say_is_named_by_saying_nothing_unless_for_others() {
         let rules = Arc::make_mut(&mut policy.phase2[0]);
         rules.local = coati::ike::policy::TrafficMatch::Any;
         rules.remote = coati::ike::policy::TrafficMatch::Any;
+        rules.scope.omits_hosts = true;
         let rule = pair.a.side.rule(Level::Require);
         reload(&mut pair.a, pair.now, policy);
         pair.a.kernel.acquire_under(all, Endpoints { local: A, remote: B }, vec![rule]);

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use coati::daemon::control::{EventReport, Happening};
 use coati::ike::endpoint::{Call, Command, Refused};
 use coati::ike::error::Why;
 use coati::ike::event::{Event, Phase1Event};
@@ -174,4 +175,38 @@ fn what_will_happen_by_itself_is_listed_in_its_order() {
     assert!(rekey.delay < expiry.delay && rekey.serial != expiry.serial);
     assert_eq!(expiry.created, rekey.created);
     assert!((1_700_000_000..=1_700_000_001).contains(&expiry.created.0));
+}
+
+/// What subscribers of the control socket are told of a gateway's events.
+fn told(gateway: &Gateway) -> Vec<Happening> {
+    gateway.events.iter().filter_map(|(_, event)| EventReport::of(event)).map(|report| report.what).collect()
+}
+
+#[test]
+fn who_listens_is_told_of_sas_that_come_and_go() {
+    use Happening::{Phase1Down, Phase1PeerDeleted, Phase1Up, Phase2Down, Phase2Up};
+    let mut pair = up();
+    pair.command_a(Command::DeleteBetween { local: None, remote: B });
+    pair.run_for(SECOND);
+    assert_eq!(told(&pair.a), [Phase1Up, Phase2Up, Phase2Down, Phase1Down]);
+    assert_eq!(told(&pair.b), [Phase1Up, Phase2Up, Phase2Down, Phase1PeerDeleted]);
+    let first = pair.a.events.iter().find_map(|(_, event)| EventReport::of(event)).expect("an event");
+    assert_eq!((first.local, first.remote), (Some((A, 500).into()), Some((B, 500).into())));
+    assert_eq!((first.name.as_deref(), first.reason), (Some("peer-10.99.0.2"), None));
+}
+
+#[test]
+fn who_listens_is_told_why_nothing_comes() {
+    let mut pair = Pair::fine(Side::a(), Side { psk: "another secret", ..Side::b() });
+    pair.acquire();
+    pair.run_for(Duration::from_secs(150));
+    assert_eq!(told(&pair.a), [Happening::Phase1AuthFailed, Happening::Phase2NoPhase1]);
+    let mut pair = Pair::fine(Side::a(), Side::b());
+    pair.net.filter = Some(|_, datagram| datagram.remote.ip() == B);
+    pair.acquire();
+    pair.run_for(Duration::from_secs(150));
+    assert_eq!(told(&pair.a), [Happening::Phase1NoResponse, Happening::Phase2NoPhase1]);
+    let reasons: Vec<_> =
+        pair.a.events.iter().filter_map(|(_, event)| EventReport::of(event)?.reason).collect();
+    assert!(reasons[0].starts_with("no answer after") && reasons.len() == 2, "{reasons:?}");
 }

@@ -9,7 +9,7 @@ use coati::crypto::secret::Secret;
 use coati::crypto::sign::load_private_key;
 use coati::crypto::x509::issue::Template;
 use coati::crypto::x509::{AltName, Certificate, Credential, TrustStore};
-use coati::ike::endpoint::{Command, Refused};
+use coati::ike::endpoint::{Call, Command, Refused};
 use coati::ike::error::Why;
 use coati::ike::event::{AccessEvent, Event, Phase1Event};
 use coati::ike::login::{LoginRequest, Verdict};
@@ -556,4 +556,32 @@ fn message_ids_pair_questions_with_answers() {
     let [request, reply, set, ack, ask, tell] = ids[..] else { panic!("{ids:?}") };
     assert_eq!([request, set, ask], [reply, ack, tell]);
     assert!(request != set && set != ask && request != ask);
+}
+
+/// `racoonctl vpn-connect -u ann`: the configuration has no password, and keeps none.
+#[test]
+fn a_login_that_an_operator_gives_is_kept_over_a_reload() {
+    let mut pair = before_the_gate(AuthMethod::XauthPreSharedKey, "sesame", Weather::FINE, 1);
+    let bare = || {
+        let mut policy = policy(&Side::a(), AuthMethod::XauthPreSharedKey(Edge::Client), "");
+        Arc::make_mut(&mut policy.phase1[0]).remote_access.login = None;
+        policy
+    };
+    load(&mut pair.a, pair.now, bare());
+    let login = Some(Login { user: "ann".into(), password: Some(Secret::new(b"sesame".to_vec())) });
+    let call = || Command::Call(Call { local: A, remote: B, peer: None, login: login.clone() });
+    pair.command_a(call());
+    pair.run_for(SECOND);
+    let configured =
+        |e: &Event| matches!(e, Event::Phase1(_, Phase1Event::Access(AccessEvent::Configured(_))));
+    assert_eq!(pair.a.count(configured), 1, "{:#?}", pair.a.events);
+    let refused = pair.a.endpoint.handle_command(pair.now, call());
+    assert!(matches!(refused, Err(Refused::AlreadyUp(_))), "{refused:?}");
+    load(&mut pair.a, pair.now, bare());
+    pair.run_for(SECOND);
+    assert_eq!(pair.a.endpoint.status(pair.now).phase1[0].own_address, address(1).map(Into::into));
+    // A pair, so that the ISAKMP SA is replaced before its end; the login is needed for that.
+    pair.acquire();
+    pair.run_for(Duration::from_secs(3500));
+    assert!(pair.a.count(configured) >= 2, "it has logged in once more");
 }

@@ -7,7 +7,11 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::daemon::control::EventReport;
+use crate::daemon::log::printable;
 use crate::daemon::status::{Phase1Report, Phase2Report, TimerReport};
+
+/// How wide the lines around a banner are.
+const FRAME: usize = 78;
 
 /// How much is shown of SAs: `-l` adds columns, `-ll` makes room for addresses of any length.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -112,11 +116,17 @@ pub(super) fn event(event: &EventReport) -> String {
 
 /// What came of mode configuration.
 pub(super) fn configured(event: Option<&EventReport>) -> String {
-    match event.and_then(|event| event.address) {
+    let mut text = match event.and_then(|event| event.address) {
         Some(address) => format!("Bound to address {address}\n"),
         // Scripts look for this spelling.
         None => "VPN connexion established\n".to_owned(),
+    };
+    if let Some(banner) = event.and_then(|event| event.banner.as_deref()) {
+        let frame = "=".repeat(FRAME);
+        let lines: String = banner.lines().map(|line| printable(line) + "\n").collect();
+        text.push_str(&format!("{frame}\n{lines}{frame}\n"));
     }
+    text
 }
 
 /// An address and a port that are written together.

@@ -4,7 +4,9 @@ use std::path::Path;
 
 use crate::conf::racoon::print::Secrets;
 use crate::conf::setkey::Step;
-use crate::daemon::control::{ClientError, Concealed, DEFAULT_PATH, Look, Request, Response, Session};
+use crate::daemon::control::{
+    ClientError, Concealed, DEFAULT_PATH, Look, RACOON_PATH, Request, Response, Session,
+};
 use crate::daemon::dump::options_now;
 use crate::daemon::kernel_choice::KernelOptions;
 use crate::daemon::operate::{Operator, request};
@@ -20,28 +22,29 @@ pub(super) enum Target {
 }
 
 impl Target {
-    /// The daemon at `control` (or at the usual place) where it has the embedded stack; else the system's kernel.
+    /// The daemon at `control` (or at the usual places) where it has the embedded stack; else the system's kernel.
     ///
     /// # Errors
     /// Neither is there, or not the one that was asked for.
     pub(super) fn find(control: Option<&Path>, kernel: &KernelOptions) -> Result<Self, String> {
-        let system = || Operator::open(kernel).map(|operator| Self::System(Box::new(operator)));
-        if matches!(kernel, KernelOptions::System(_)) {
-            return system();
-        }
         let needs_daemon = control.is_some() || matches!(kernel, KernelOptions::Embedded { .. });
-        let path = control.unwrap_or_else(|| Path::new(DEFAULT_PATH));
-        let mut session = match Session::open(path) {
-            Ok(session) => session,
-            Err(ClientError::NotRunning(..)) if !needs_daemon => return system(),
-            Err(error) => return Err(error.to_string()),
-        };
-        match session.ask(&Request::Kernel).map_err(|error| error.to_string())? {
-            Response::Text { text } if text == EMBEDDED => Ok(Self::Daemon(session)),
-            _ if matches!(kernel, KernelOptions::Embedded { .. }) => {
-                Err("the daemon does not use the embedded stack".to_owned())
+        let places =
+            control.map_or_else(|| [DEFAULT_PATH, RACOON_PATH].map(Path::new).to_vec(), |path| vec![path]);
+        let mut missing = None;
+        for place in places.into_iter().filter(|_| !matches!(kernel, KernelOptions::System(_))) {
+            match embedded(place) {
+                Ok(Some(session)) => return Ok(Self::Daemon(session)),
+                // It is there, and the SAs are in the system's kernel.
+                Ok(None) if matches!(kernel, KernelOptions::Embedded { .. }) => {
+                    missing = Some("the daemon does not use the embedded stack".to_owned());
+                }
+                Ok(None) => missing = None,
+                Err(error) => missing = missing.or_else(|| needs_daemon.then(|| error.to_string())),
             }
-            _ => system(),
+        }
+        match missing {
+            Some(why) => Err(why),
+            None => Operator::open(kernel).map(|operator| Self::System(Box::new(operator))),
         }
     }
 
@@ -67,4 +70,11 @@ impl Target {
             }
         }
     }
+}
+
+/// A daemon with the embedded stack; `None` where it has another kernel.
+fn embedded(place: &Path) -> Result<Option<Session>, ClientError> {
+    let mut session = Session::open(place)?;
+    let is_embedded = matches!(session.ask(&Request::Kernel)?, Response::Text { text } if text == EMBEDDED);
+    Ok(is_embedded.then_some(session))
 }

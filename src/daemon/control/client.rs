@@ -10,9 +10,8 @@ use zeroize::Zeroizing;
 
 use super::event::EventReport;
 use super::protocol::{Request, Response};
+use super::session::Session;
 
-/// The longest response that is read; a dump of many thousand SAs fits.
-const RESPONSE_LIMIT: u64 = 256 << 20;
 /// The longest event that is read, and what the buffer may hold of the next ones.
 const EVENT_LIMIT: u64 = 1 << 20;
 /// How long the daemon may be silent.
@@ -75,29 +74,22 @@ impl std::error::Error for ClientError {
 /// # Errors
 /// There is no response; a response that refuses is no error here.
 pub fn ask(path: &Path, request: &Request) -> Result<Response, ClientError> {
-    let stream = connect(path)?;
-    stream.set_read_timeout(Some(SILENCE)).map_err(ClientError::Io)?;
-    let sent = send(&stream, request)?;
-    let mut answer = String::new();
-    let read = BufReader::new(stream.take(RESPONSE_LIMIT)).read_line(&mut answer);
-    match (sent, read) {
-        (_, Ok(n)) if n > 0 => serde_json::from_str(&answer).map_err(ClientError::Garbled),
-        (Err(e), _) if e.kind() != io::ErrorKind::BrokenPipe => Err(ClientError::Io(e)),
-        (_, Err(e)) if e.kind() != io::ErrorKind::ConnectionReset => Err(ClientError::Io(e)),
-        _ => Err(ClientError::Closed(path.to_owned())),
-    }
+    Session::open(path)?.ask(request)
 }
 
-fn connect(path: &Path) -> Result<UnixStream, ClientError> {
-    UnixStream::connect(path).map_err(|e| match e.kind() {
+/// Connects to the daemon at `path`, which may be silent for a while.
+pub(super) fn connect(path: &Path) -> Result<UnixStream, ClientError> {
+    let stream = UnixStream::connect(path).map_err(|e| match e.kind() {
         io::ErrorKind::PermissionDenied => ClientError::NotAllowed(path.to_owned()),
         _ => ClientError::NotRunning(path.to_owned(), e),
-    })
+    })?;
+    stream.set_read_timeout(Some(SILENCE)).map_err(ClientError::Io)?;
+    Ok(stream)
 }
 
 /// Sends a request. Where the daemon closes at once, this may fail before reading says so.
-fn send(mut stream: &UnixStream, request: &Request) -> Result<io::Result<()>, ClientError> {
-    // It may hold a password.
+pub(super) fn send(mut stream: &UnixStream, request: &Request) -> Result<io::Result<()>, ClientError> {
+    // It may hold a password or keys.
     let mut line = Zeroizing::new(serde_json::to_string(request).map_err(ClientError::Garbled)?);
     line.push('\n');
     Ok(stream.write_all(line.as_bytes()))
@@ -115,7 +107,6 @@ pub struct Events {
 /// Nobody tells us.
 pub fn subscribe(path: &Path) -> Result<Events, ClientError> {
     let stream = connect(path)?;
-    stream.set_read_timeout(Some(SILENCE)).map_err(ClientError::Io)?;
     let sent = send(&stream, &Request::Subscribe)?;
     let mut events = Events { lines: BufReader::new(stream.take(0)) };
     match events.read() {

@@ -101,13 +101,16 @@ pub struct EventReport {
     pub reason: Option<String>,
     /// The address that a gateway has given us.
     pub address: Option<IpAddr>,
+    /// The text that it has for its users.
+    #[serde(default)]
+    pub banner: Option<String>,
 }
 
 impl EventReport {
     /// Something that concerns nobody in particular.
     pub const fn new(what: Happening) -> Self {
         let code = what.code();
-        Self { what, code, local: None, remote: None, name: None, reason: None, address: None }
+        Self { what, code, local: None, remote: None, name: None, reason: None, address: None, banner: None }
     }
 
     /// An event of the core, if subscribers are told of it.
@@ -127,7 +130,7 @@ impl EventReport {
 }
 
 fn phase1(sa: &Phase1Ref, event: &Phase1Event) -> Option<EventReport> {
-    let mut address = None;
+    let (mut address, mut banner) = (None, None);
     let (what, reason) = match event {
         Phase1Event::Access(AccessEvent::LoginSucceeded { .. } | AccessEvent::LoggedIn) => {
             (Happening::XauthSucceeded, None)
@@ -137,6 +140,7 @@ fn phase1(sa: &Phase1Ref, event: &Phase1Event) -> Option<EventReport> {
         }
         Phase1Event::Access(AccessEvent::Configured(config)) => {
             address = config.address.map(IpAddr::V4);
+            banner.clone_from(&config.banner);
             (Happening::Phase1ModeConfig, None)
         }
         Phase1Event::Established { .. } => (Happening::Phase1Up, None),
@@ -151,6 +155,7 @@ fn phase1(sa: &Phase1Ref, event: &Phase1Event) -> Option<EventReport> {
         name: Some(sa.policy.name.clone()),
         reason,
         address,
+        banner,
         ..EventReport::new(what)
     })
 }

@@ -1,11 +1,9 @@
-//! What requests are about: kinds of SAs, traffic, passwords.
+//! What requests are about: kinds of SAs, traffic.
 
-use std::fmt;
 use std::net::IpAddr;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde::{Deserialize, Serialize};
 
-use crate::crypto::secret::Secret;
 use crate::sadb::{Prefix, Protocol, Selector};
 
 /// ESP or AH.
@@ -111,43 +109,5 @@ pub fn network(text: &str) -> Option<Prefix> {
             let digits = len.bytes().all(|octet| octet.is_ascii_digit());
             Prefix::new(address.parse::<IpAddr>().ok()?, len.parse().ok().filter(|_| digits)?)
         }
-    }
-}
-
-/// A password on its way to the daemon.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Password(Secret<String>);
-
-impl Password {
-    /// Takes it in.
-    pub const fn new(text: String) -> Self {
-        Self(Secret::new(text))
-    }
-
-    /// Its octets.
-    pub fn octets(&self) -> Secret<Vec<u8>> {
-        Secret::new(self.0.expose().as_bytes().to_vec())
-    }
-}
-
-impl fmt::Debug for Password {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl Serialize for Password {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.0.expose())
-    }
-}
-
-impl<'de> Deserialize<'de> for Password {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        if text.len() > 1024 {
-            return Err(de::Error::custom("a password has 1024 octets at most"));
-        }
-        Ok(Self::new(text))
     }
 }

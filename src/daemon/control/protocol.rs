@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::concealed::Concealed;
 use super::event::EventReport;
-use super::operand::{Family, IpsecProtocol, Password, Traffic};
+use super::operand::{Family, IpsecProtocol, Traffic};
 use crate::daemon::status::{Report, TimerReport};
 
 /// A request: one JSON object in one line, e.g. `{"request":"connect","name":"office"}`.
@@ -54,7 +54,7 @@ pub enum Request {
         /// The user, when the peer asks for one.
         user: Option<String>,
         /// And the password.
-        password: Option<Password>,
+        password: Option<Concealed>,
     },
     /// Negotiate IPsec SAs for traffic that a policy is for.
     EstablishIpsec {
@@ -250,7 +250,7 @@ mod tests {
             remote: [192, 0, 2, 1].into(),
             peer: None,
             user: Some("anna".to_owned()),
-            password: Some(Password::new("open sesame".to_owned())),
+            password: Some(Concealed::new("open sesame".to_owned())),
         };
         let text = serde_json::to_string(&request).unwrap();
         assert!(text.contains("open sesame") && !format!("{request:?}").contains("sesame"));

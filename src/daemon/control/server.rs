@@ -156,8 +156,13 @@ impl Guard {
     /// Whether somebody may ask. Supplementary groups are not among a connection's credentials, so that those who are
     /// let in by their group are left to the system, which has compared them when they connected.
     fn admits(self, peer: Uid) -> bool {
-        self.is_shared || peer.is_root() || peer == nix::unistd::geteuid() || Some(peer) == self.owner
+        self.is_shared || is_master(peer) || Some(peer) == self.owner
     }
+}
+
+/// Whether somebody could do to us whatever he likes in any case.
+fn is_master(peer: Uid) -> bool {
+    peer.is_root() || peer == nix::unistd::geteuid()
 }
 
 impl Desk {
@@ -187,6 +192,10 @@ impl Desk {
                     Response::error(format!("a request is one line of at most {REQUEST_LIMIT} octets")),
                     false,
                 ),
+                // Whom a group lets in may use what is configured, not put keys and policies of his own beside it.
+                Ok(Request::Setkey { .. }) if !is_master(Uid::from_raw(peer)) => {
+                    (Response::error("only root may change SAs and policies"), true)
+                }
                 Ok(Request::Subscribe) => return self.tell_events(read, &mut write).await,
                 Ok(request) => (self.answer(request).await, true),
                 Err(e) => (Response::error(format!("no such request: {e}")), true),
@@ -320,6 +329,7 @@ mod tests {
         let mode = std::fs::metadata(&place.path).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o660);
         let stranger = Uid::from_raw(4_000_000);
+        assert!(!is_master(stranger), "which does not make him one who may use setkey");
         assert!(server.guard.admits(stranger), "the system has compared it with the group");
         let private = Guard { owner: Some(Uid::from_raw(77)), is_shared: false };
         assert!(

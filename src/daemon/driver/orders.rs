@@ -7,8 +7,9 @@ use tokio::sync::oneshot;
 
 use super::{Driver, Input};
 use crate::conf::Network;
+use crate::crypto::secret::Secret;
 use crate::daemon::control::{
-    Concealed, DumpForm, DumpWhat, Family, IpsecProtocol, Look, Order, Password, Request, Response, Traffic,
+    Concealed, DumpForm, DumpWhat, Family, IpsecProtocol, Look, Order, Request, Response, Traffic,
 };
 use crate::daemon::dump;
 use crate::daemon::log::Notice;
@@ -17,7 +18,7 @@ use crate::daemon::setkey;
 use crate::daemon::status::{Report, TimerReport};
 use crate::ike::endpoint::{Call, Command, Refused};
 use crate::ike::policy::{Login, Policy};
-use crate::sadb::{DumpKind, Protocol, Reply};
+use crate::sadb::{DumpKind, Protocol, Reply, SaKind, Wanted};
 
 impl Driver {
     pub(super) fn on_order(&mut self, Order { request, reply }: Order) {
@@ -149,21 +150,14 @@ impl Driver {
         });
     }
 
-    /// The SAs of one protocol, with their keys, as `setkey -D` has them.
+    /// The SAs of one protocol, with their keys, as `setkey -D` of ipsec-tools has them.
     fn sas(&mut self, protocol: Option<IpsecProtocol>, reply: oneshot::Sender<Response>) {
-        let protocol = protocol.map(Protocol::from);
-        let sad = self.ask_kernel(DumpKind::Sad);
-        let options = dump::options(self.parts.clock.now().wall, true);
+        let kind = protocol.map(|protocol| SaKind::Ipsec(protocol.into()));
+        let waiting = vec![self.submit_own(crate::sadb::Request::Show(Wanted::Sas(kind)))];
+        let look = Look { tools: true, dead: true, ..Look::default() };
+        let options = dump::options_for(self.parts.clock.now().wall, look);
         tokio::spawn(async move {
-            let response = match dump::collect(Some(sad), None).await {
-                Ok((sad, _)) => {
-                    let mut entries = sad.unwrap_or_default();
-                    entries.retain(|entry| protocol.is_none_or(|wanted| wanted == entry.sa.protocol));
-                    Response::Text { text: dump::render(DumpForm::Setkey, options, Some(&entries), None) }
-                }
-                Err(why) => Response::error(why),
-            };
-            let _ = reply.send(response);
+            let _ = reply.send(setkey::response(waiting, look, &options).await);
         });
     }
 
@@ -240,8 +234,11 @@ impl Driver {
     }
 }
 
-fn login(user: Option<String>, password: Option<Password>) -> Option<Login> {
-    user.map(|user| Login { user, password: password.map(|password| password.octets()) })
+fn login(user: Option<String>, password: Option<Concealed>) -> Option<Login> {
+    user.map(|user| Login {
+        user,
+        password: password.map(|text| Secret::new(text.expose().as_bytes().to_vec())),
+    })
 }
 
 const fn flush(family: Family) -> Command {

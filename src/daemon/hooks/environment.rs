@@ -7,8 +7,8 @@ use crate::ike::policy::Identity;
 /// A variable of the environment: name and value.
 pub type Variable = (&'static str, String);
 
-/// What is known when an ISAKMP SA is established. What a road warrior's gateway has given it is put behind: the names
-/// are `INTERNAL_ADDR4`, `INTERNAL_NETMASK4` and so on, and each of them stands there only where it has a value.
+/// What is known when an ISAKMP SA is established. What a gateway gives its road warrior comes behind, from
+/// [`client_environment`](super::client_environment).
 pub fn environment(about: &Phase1Ref, peer_id: &Identity) -> Vec<Variable> {
     let (local, remote) = (about.addresses.local, about.addresses.remote);
     vec![

@@ -51,17 +51,28 @@ pub(super) fn check(question: &Question, now: UnixTime, patience: Patience) -> R
             (AddressSource::Ldap, entry.framed)
         }
     };
-    let asked = &config.auth_groups;
-    let groups = match config.groups {
-        _ if asked.is_empty() => Vec::new(),
-        GroupSource::System => system::groups(user, asked)?,
-        GroupSource::Ldap => ldap::groups(&servers.ldap, user, dn, asked, patience)?,
-    };
-    if groups.is_empty() && !asked.is_empty() {
+    let groups = groups(config, user, dn, patience)?;
+    if !config.auth_groups.is_empty() && !config.auth_groups.iter().any(|group| groups.contains(group)) {
         return Err(Denied::user("the user is in none of the groups that may in"));
     }
     let framed = if config.addresses == source { framed } else { Framed::default() };
     Ok(Verdict::Granted { groups, address: framed.address, netmask: framed.netmask })
+}
+
+/// Those of the groups that matter that the user is in.
+fn groups(
+    config: &ModeConfig,
+    user: &str,
+    dn: Option<String>,
+    patience: Patience,
+) -> Result<Vec<String>, Denied> {
+    let others = config.rule_groups.iter().filter(|group| !config.auth_groups.contains(group));
+    let asked: Vec<String> = config.auth_groups.iter().chain(others).cloned().collect();
+    match config.groups {
+        _ if asked.is_empty() => Ok(Vec::new()),
+        GroupSource::System => system::groups(user, &asked),
+        GroupSource::Ldap => ldap::groups(&config.servers.ldap, user, dn, &asked, patience),
+    }
 }
 
 /// The password without the zero octet that some clients put behind it. An empty one is refused here for all: an LDAP

@@ -10,6 +10,7 @@ use super::patience::Patience;
 use super::radius::{self, Session};
 use crate::daemon::clock::Clock;
 use crate::ike::policy::{Accounting, ModeConfig};
+use crate::sys::logins::{self, Login};
 use crate::time::Instant;
 
 /// How long the servers may take to take note.
@@ -51,9 +52,28 @@ impl Sessions {
 
     /// Tells of one.
     pub(super) fn tell(&mut self, news: &News) -> Result<(), Denied> {
-        if news.config.accounting != Accounting::Radius {
-            return Ok(());
+        match news.config.accounting {
+            Accounting::None | Accounting::Pam => Ok(()),
+            Accounting::System => self.record(news),
+            Accounting::Radius => self.tell_radius(news),
         }
+    }
+
+    /// In the system's record a place in the pool is a terminal, named as racoon names it.
+    fn record(&self, news: &News) -> Result<(), Denied> {
+        let login = Login {
+            line: &format!("vpn{}", news.port),
+            id: news.port.to_be_bytes(),
+            user: &news.user,
+            host: &news.remote.to_string(),
+            begins: news.begins,
+            at: self.clock.now().wall.0,
+        };
+        logins::record(&login)
+            .map_err(|why| Denied::not_asked(format!("the record of logins cannot be written: {why}")))
+    }
+
+    fn tell_radius(&mut self, news: &News) -> Result<(), Denied> {
         let now = self.clock.now();
         let known = if news.begins { None } else { self.open.remove(&news.port) };
         let Open { id, since } = known.unwrap_or_else(|| {

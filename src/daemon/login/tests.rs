@@ -1,5 +1,7 @@
 //! The desk as a whole: questions in, verdicts out, never more at a time than it can bear.
 
+mod servers;
+
 use std::collections::HashSet;
 use std::net::UdpSocket;
 use std::sync::mpsc::channel;
@@ -173,6 +175,8 @@ async fn sessions_begin_before_they_end() {
             },
         );
     }
+    // The daemon may end at once: what has happened is told all the same.
+    desk.close().await;
     let seen = serving.await.expect("served");
     let statuses: Vec<_> = seen.iter().map(|(status, _)| status.clone()).collect();
     assert_eq!(statuses, [vec![0, 0, 0, 1], vec![0, 0, 0, 1], vec![0, 0, 0, 2]]);

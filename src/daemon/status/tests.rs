@@ -26,7 +26,8 @@ fn full() -> Report {
             "name": "office", "local": "192.0.2.1:500", "remote": "192.0.2.2:500",
             "cookies": "0123456789abcdef:fedcba9876543210", "role": "initiator",
             "exchange": "Identity Protection", "version": "1.0", "state": "Established", "state_number": 9,
-            "replaced": false, "algorithms": "aes-128 sha1 modp2048", "peer_id": "192.0.2.2", "age_s": 70,
+            "replaced": false, "algorithms": "aes-128 sha1 modp2048", "peer_id": "192.0.2.2",
+            "user": "anna", "client_address": "10.9.0.17", "own_address": null, "age_s": 70,
             "established_s": 65, "created": 1_704_164_645, "lifetime_s": 28_800, "nat_local": true,
             "nat_remote": false, "phase2": 1
         }],
@@ -53,7 +54,7 @@ fn a_full_report_for_people() {
         "coati 0, up 1h06m, userspace kernel\n\nPhase 1 (ISAKMP SAs): 1\n  \
          office: 192.0.2.1:500 - 192.0.2.2:500, initiator, Established\n    \
          cookies 0123456789abcdef:fedcba9876543210\n    \
-         peer 192.0.2.2; aes-128 sha1 modp2048; age 1m05s of 8h00m; NAT on our side\n\n\
+         peer 192.0.2.2; aes-128 sha1 modp2048; user anna; has been given 10.9.0.17; age 1m05s of 8h00m; NAT on our side\n\n\
          Phase 2 (IPsec SAs): 1\n  \
          net: 10.1.0.0/24 - 10.2.0.0/24 over 192.0.2.1 - 192.0.2.2, responder, Established\n    \
          SPI in 0x00001000 out 0x00002000\n    esp aes-128; age 1m00s of 20m00s\n    \

@@ -169,7 +169,7 @@ impl Endpoint {
             match heir {
                 // What is under way goes on with the certificate that it began with.
                 Some(same) if peer_id.is_none() && same.name == phase1.common.policy.name => {}
-                Some(same) => phase1.common.policy = Arc::clone(same),
+                Some(same) => phase1.common.policy = Policy::inherit(old, &phase1.common.policy, same),
                 None => phase1s.push(phase1.common.id),
             }
         }

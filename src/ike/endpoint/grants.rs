@@ -230,6 +230,9 @@ impl Endpoint {
 
     /// Takes back what was granted when nothing is left of it: no pair, and no quick mode that may make one.
     pub(super) fn release_granted(&mut self, selector: &Selector) {
+        if !self.granted.contains_key(selector) {
+            return;
+        }
         let is_held = self.pairs.values().any(|p| p.selector == *selector)
             || self.quick.values().any(|q| q.common.selector == *selector && q.state.name() != "Finished");
         if is_held {

@@ -348,10 +348,12 @@ impl AwaitSignature {
         signature: Result<Vec<u8>, SignError>,
         ctx: &mut Context<'_>,
     ) -> Next {
-        let next = signature
-            .map_err(Why::Sign)
-            .and_then(|signature| self.send(Proof::Signature(signature), common, ctx));
-        next.map_or_else(Next::Abort, Next::State)
+        match signature {
+            Ok(signature) => {
+                self.send(Proof::Signature(signature), common, ctx).map_or_else(Next::Abort, Next::State)
+            }
+            Err(why) => Next::Abort(Why::Sign(why)),
+        }
     }
 
     /// Sends message 3, encrypted, which every peer takes: the ISAKMP SA is established.
@@ -370,8 +372,6 @@ impl AwaitSignature {
             keyed.keys.cipher.seal(&iv, header, &payloads, common.policy.padding, ctx.random)?;
         common.send(ctx, message);
         let claimed = auth::Claimed { keyed, iv, identity: reply.identity, initial_contact: false };
-        let mut sa = claimed.established(proof).announce(common, ctx);
-        sa.tell_initial_contact(common, ctx);
-        Ok(State::Established(Box::new(sa)))
+        Ok(State::Established(Box::new(claimed.established(proof).announce(common, ctx))))
     }
 }

@@ -1,5 +1,5 @@
 //! Aggressive mode as responder (messages as in [`aggressive_initiator`](super::aggressive_initiator)):
-//! `AwaitPublic` -> `AwaitShared` -> [`AwaitSignature`] -> `ExpectAuth` -> [`AwaitVerify`], then established.
+//! `AwaitPublic` -> `AwaitShared` -> [`AwaitSignature`] -> `ExpectAuth` -> [`AwaitLastProof`], then established.
 //!
 //! Message 1 already asks for public-key work and an answer that proves us, and nothing shows that its sender is where it
 //! says. So the endpoint bounds how many such exchanges there are, and how many of them compute at a time; message 2
@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use super::auth::{self, Accepted as AcceptedAuth, Claimed, Evidence, Ours, Proof};
+use super::auth::{self, Accepted as AcceptedAuth, AwaitLastProof, Claimed, Evidence, Ours, Proof};
 use super::choice::{Candidates, Choice, NoChoice};
 use super::half_open::{Announced, MAX_SA, push_access_vendor_ids, push_vendor_ids, read_vendor_ids};
 use super::transcript::{Exchanged, Keyed, Negotiated, Suite};
@@ -16,7 +16,6 @@ use crate::crypto::dh::{DhError, DhSecret};
 use crate::crypto::job::CryptoJob;
 use crate::crypto::secret::Secret;
 use crate::crypto::sign::SignError;
-use crate::crypto::x509::{VerifiedPeer, VerifyError};
 use crate::ike::cbc::Iv;
 use crate::ike::context::Context;
 use crate::ike::error::{Reject, Why};
@@ -355,7 +354,7 @@ impl ExpectAuth {
             common.event(ctx, Phase1Event::Nat { local: nat.local, remote: nat.remote });
         }
         let AcceptedAuth { identity, evidence, next_iv, initial_contact, .. } = accepted.auth;
-        let waiting = AwaitVerify(Claimed { keyed: self.keyed, iv: next_iv, identity, initial_contact });
+        let waiting = AwaitLastProof(Claimed { keyed: self.keyed, iv: next_iv, identity, initial_contact });
         match evidence {
             Evidence::Proved(proof) => waiting.establish(PeerAuthenticated::Hash(proof), common, ctx),
             Evidence::ToVerify(request) => {
@@ -363,32 +362,5 @@ impl ExpectAuth {
                 Next::State(State::AggressiveResponderAwaitVerify(waiting))
             }
         }
-    }
-}
-
-/// The peer's signature is being verified.
-#[derive(Debug)]
-pub(in crate::ike) struct AwaitVerify(Claimed);
-
-impl AwaitVerify {
-    pub(super) fn done(
-        self,
-        common: &mut Common,
-        verified: Result<VerifiedPeer, VerifyError>,
-        ctx: &mut Context<'_>,
-    ) -> Next {
-        match auth::verified(verified) {
-            Ok(proof) => self.establish(proof, common, ctx),
-            Err(why) => self.0.refuse(why, common, ctx),
-        }
-    }
-
-    fn establish(self, proof: PeerAuthenticated, common: &mut Common, ctx: &mut Context<'_>) -> Next {
-        if let Err(why) = auth::check_identity(&self.0.identity, common) {
-            return self.0.refuse(why, common, ctx);
-        }
-        let mut sa = self.0.established(proof).announce(common, ctx);
-        sa.tell_initial_contact(common, ctx);
-        Next::State(State::Established(Box::new(sa)))
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::established::{self, Established};
 use super::transcript::Keyed;
-use super::{Common, Next};
+use super::{Common, Next, State};
 use crate::crypto::job::CryptoJob;
 use crate::crypto::sign::SignatureMethod;
 use crate::crypto::x509::{VerifiedPeer, VerifyError, VerifyRequest};
@@ -182,6 +182,36 @@ pub(super) fn verified(result: Result<VerifiedPeer, VerifyError>) -> Result<Peer
     result
         .map(|peer| PeerAuthenticated::Signature(PeerSignatureVerified::new(peer)))
         .map_err(|error| Why::Verify(Box::new(error)))
+}
+
+/// The last proof of phase 1 is being verified: the signature in message 6, or in message 3 of aggressive mode.
+#[derive(Debug)]
+pub(in crate::ike) struct AwaitLastProof(pub(super) Claimed);
+
+impl AwaitLastProof {
+    pub(super) fn done(
+        self,
+        common: &mut Common,
+        result: Result<VerifiedPeer, VerifyError>,
+        ctx: &mut Context<'_>,
+    ) -> Next {
+        match verified(result) {
+            Ok(proof) => self.establish(proof, common, ctx),
+            Err(why) => self.0.refuse(why, common, ctx),
+        }
+    }
+
+    pub(super) fn establish(
+        self,
+        proof: PeerAuthenticated,
+        common: &mut Common,
+        ctx: &mut Context<'_>,
+    ) -> Next {
+        if let Err(why) = check_identity(&self.0.identity, common) {
+            return self.0.refuse(why, common, ctx);
+        }
+        Next::State(State::Established(Box::new(self.0.established(proof).announce(common, ctx))))
+    }
 }
 
 /// Our half: either the HASH at once, or the job that signs it.

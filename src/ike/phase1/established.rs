@@ -15,7 +15,7 @@ use crate::ike::event::{Phase1Event, Role};
 use crate::ike::exchange::Received;
 use crate::ike::informational::{self, Information};
 use crate::ike::keys;
-use crate::ike::policy::{Identity, Rekey};
+use crate::ike::policy::{Identity, Phase1Exchange, Rekey};
 use crate::ike::proof::{PeerAuthenticated, verify_hash};
 use crate::ike::proposal::phase1::Phase1Algorithms;
 use crate::ike::remote_access::{ClientConfig, Session};
@@ -105,7 +105,8 @@ impl Established {
         }
     }
 
-    /// Tells that the SA is there and sets its timers.
+    /// Tells that the SA is there and sets its timers. In aggressive mode INITIAL-CONTACT follows in an exchange of its
+    /// own: isakmpd takes it from nowhere else.
     pub(super) fn announce(mut self, common: &mut Common, ctx: &mut Context<'_>) -> Self {
         self.at = ctx.now.mono;
         self.dead_peer.heard(ctx.now.mono);
@@ -121,6 +122,9 @@ impl Established {
         ctx.out.timers.clear(Timer::Phase1GiveUp(common.id));
         ctx.out.timers.clear(Timer::Phase1Retransmit(common.id));
         self.set_timers(common, ctx);
+        if common.mode == Phase1Exchange::Aggressive && common.initial_contact {
+            self.inform(common, &notification(NotifyMessageType::INITIAL_CONTACT, common), ctx);
+        }
         self
     }
 
@@ -193,14 +197,6 @@ impl Established {
         if let Ok((message, _)) = sent {
             let (addresses, natt) = common.route();
             ctx.out.send(addresses, natt, &message);
-        }
-    }
-
-    /// Says INITIAL-CONTACT, if it has to be said, in an exchange of its own: in aggressive mode isakmpd takes it from
-    /// nowhere else.
-    pub(super) fn tell_initial_contact(&mut self, common: &Common, ctx: &mut Context<'_>) {
-        if common.initial_contact {
-            self.inform(common, &notification(NotifyMessageType::INITIAL_CONTACT, common), ctx);
         }
     }
 

@@ -1,7 +1,7 @@
 //! Main mode as initiator:
-//! `ExpectSa` -> `AwaitPublic` -> `ExpectKe` -> `AwaitShared` -> [`AwaitSignature`] -> `ExpectAuth` -> [`AwaitVerify`].
+//! `ExpectSa` -> `AwaitPublic` -> `ExpectKe` -> `AwaitShared` -> [`AwaitSignature`] -> `ExpectAuth` -> [`AwaitLastProof`].
 
-use super::auth::{self, Accepted as AcceptedAuth, Claimed, Evidence, Ours, Proof};
+use super::auth::{self, Accepted as AcceptedAuth, AwaitLastProof, Claimed, Evidence, Ours, Proof};
 use super::half_open::{Announced, push_access_vendor_ids, push_vendor_ids, read_vendor_ids};
 use super::transcript::{Exchanged, Keyed, Negotiated, Suite};
 use super::{Common, Features, Next, State};
@@ -9,7 +9,6 @@ use crate::crypto::dh::{DhError, DhSecret};
 use crate::crypto::job::CryptoJob;
 use crate::crypto::secret::Secret;
 use crate::crypto::sign::SignError;
-use crate::crypto::x509::{VerifiedPeer, VerifyError};
 use crate::ike::cbc::Iv;
 use crate::ike::context::Context;
 use crate::ike::error::{Reject, Why};
@@ -329,7 +328,7 @@ impl ExpectAuth {
         common.exchange.answers(received.digest.clone());
         common.follow(received.meta);
         let AcceptedAuth { identity, evidence, next_iv, initial_contact, .. } = accepted;
-        let waiting = AwaitVerify(Claimed { keyed: self.keyed, iv: next_iv, identity, initial_contact });
+        let waiting = AwaitLastProof(Claimed { keyed: self.keyed, iv: next_iv, identity, initial_contact });
         match evidence {
             Evidence::Proved(proof) => waiting.establish(PeerAuthenticated::Hash(proof), common, ctx),
             Evidence::ToVerify(request) => {
@@ -337,30 +336,5 @@ impl ExpectAuth {
                 Next::State(State::AwaitVerify(waiting))
             }
         }
-    }
-}
-
-/// The peer's signature is being verified.
-#[derive(Debug)]
-pub(in crate::ike) struct AwaitVerify(Claimed);
-
-impl AwaitVerify {
-    pub(super) fn done(
-        self,
-        common: &mut Common,
-        verified: Result<VerifiedPeer, VerifyError>,
-        ctx: &mut Context<'_>,
-    ) -> Next {
-        match auth::verified(verified) {
-            Ok(proof) => self.establish(proof, common, ctx),
-            Err(why) => self.0.refuse(why, common, ctx),
-        }
-    }
-
-    fn establish(self, proof: PeerAuthenticated, common: &mut Common, ctx: &mut Context<'_>) -> Next {
-        if let Err(why) = auth::check_identity(&self.0.identity, common) {
-            return self.0.refuse(why, common, ctx);
-        }
-        Next::State(State::Established(Box::new(self.0.established(proof).announce(common, ctx))))
     }
 }

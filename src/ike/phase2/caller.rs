@@ -61,3 +61,45 @@ impl fmt::Display for Caller {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_calls_from_elsewhere_is_the_same_when_nobody_else_can_be() {
+        let plain =
+            || Caller { peer_id: Identity::Fqdn("a.example".into()), is_personal: false, session: None };
+        let personal = || Caller { is_personal: true, ..plain() };
+        let other = || Caller { peer_id: Identity::Fqdn("b.example".into()), ..personal() };
+        let session = |name: &str| Session {
+            user: Some(name.into()),
+            groups: vec!["staff".to_owned()],
+            port: 0,
+            address: Some([10, 9, 0, 5].into()),
+            netmask: None,
+        };
+        let user = |name: &str| Caller { session: Some(Arc::new(session(name))), ..plain() };
+        assert!(user("alice").is_in_group("staff") && !user("alice").is_in_group("guests"));
+        assert!(!personal().is_in_group("staff"), "who has not logged in is in no group");
+        let elsewhere = IpAddr::from([192, 0, 2, 1]);
+        assert_eq!(user("alice").own_address(elsewhere), IpAddr::from([10, 9, 0, 5]));
+        assert_eq!(plain().own_address(elsewhere), elsewhere);
+        for (a, b, at_one_address, anywhere) in [
+            (plain(), plain(), true, false),
+            (plain(), personal(), true, false),
+            (personal(), personal(), true, true),
+            (personal(), other(), false, false),
+            // One key for a group, and each user with a password.
+            (user("alice"), user("alice"), true, true),
+            (user("alice"), user("bob"), false, false),
+            (user("alice"), plain(), false, false),
+        ] {
+            assert_eq!(
+                (a.is_same(&b, true), a.is_same(&b, false)),
+                (at_one_address, anywhere),
+                "{a:?} {b:?}"
+            );
+        }
+    }
+}

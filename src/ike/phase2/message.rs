@@ -145,13 +145,16 @@ pub(super) fn push(
 }
 
 /// The ID payloads of our own quick mode: IDci is ours. In transport mode, all that the two hosts say to each other is
-/// named by saying nothing (RFC 2409 section 5.5), as racoon does unless it speaks for others.
+/// named by saying nothing (RFC 2409 section 5.5), as racoon does unless it speaks for others; isakmpd names it.
 pub(super) fn our_ids(common: &Common) -> Option<(Identification, Identification)> {
     let s = common.selector;
     let hosts = common.hosts();
     let are_hosts = (s.local, s.remote) == (Prefix::host(hosts.local), Prefix::host(hosts.remote));
     let is_all = (s.protocol, s.local_port, s.remote_port) == (0, 0, 0);
-    let is_silent = common.encapsulation.mode == Mode::Transport && are_hosts && is_all;
+    let is_silent = common.policy.scope.omits_hosts
+        && common.encapsulation.mode == Mode::Transport
+        && are_hosts
+        && is_all;
     if is_silent && !common.phase1.policy.grants.support_proxy {
         return None;
     }

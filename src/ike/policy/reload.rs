@@ -18,6 +18,23 @@ impl Policy {
         heirs().find(|new| new.name == old.name).or_else(|| heirs().next())
     }
 
+    /// That peer, for an ISAKMP SA which was made under `current`. A login that an operator has given with it, and not
+    /// the configuration `old`, is needed again when the SA is replaced.
+    pub(in crate::ike) fn inherit(
+        old: &Self,
+        current: &Phase1Policy,
+        heir: &Arc<Phase1Policy>,
+    ) -> Arc<Phase1Policy> {
+        let login = &current.remote_access.login;
+        let is_configured =
+            old.phase1.iter().any(|p| p.name == current.name && p.remote_access.login == *login);
+        let mut heir = Arc::clone(heir);
+        if !is_configured {
+            Arc::make_mut(&mut heir).remote_access.login.clone_from(login);
+        }
+        heir
+    }
+
     /// The rule of this policy under which a pair goes on that was made under `old`, with a peer that was called
     /// `before` and is called `after`.
     pub(in crate::ike) fn phase2_heir(

@@ -64,6 +64,8 @@ pub struct ModeConfig {
     pub groups: GroupSource,
     /// A user must be in one of these; empty lets everybody in.
     pub auth_groups: Vec<String>,
+    /// Groups that rules for quick modes are for (`sainfo .. group`): whether a user is in them is asked as well.
+    pub rule_groups: Vec<String>,
     /// Where a client's address comes from.
     pub addresses: AddressSource,
     /// Who is told of sessions.
@@ -151,6 +153,7 @@ impl Default for ModeConfig {
             auth: AuthSource::default(),
             groups: GroupSource::default(),
             auth_groups: Vec::new(),
+            rule_groups: Vec::new(),
             addresses: AddressSource::default(),
             accounting: Accounting::default(),
             servers: LoginServers::default(),

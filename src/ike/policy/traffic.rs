@@ -51,6 +51,8 @@ pub struct Scope {
     /// Only users of this group (`group`). It does not choose the rule: who is not in the group of the rule that was
     /// chosen is refused.
     pub group: Option<String>,
+    /// All that the two hosts say to each other in transport mode is asked for without ID payloads.
+    pub omits_hosts: bool,
     /// A single host is sent as a network of one (`subnet`), on our side and on the peer's.
     pub hosts_as_subnets: (bool, bool),
 }

@@ -91,10 +91,12 @@ fn show_ipsec(hub: &Daemon<'_>) {
     let ours: Vec<&str> = text.lines().filter(|line| !line.starts_with('\t')).collect();
     let mut both = ours.clone();
     both.sort_unstable();
-    assert_eq!(both, ["10.66.1.1 10.66.1.2", "10.66.1.2 10.66.1.1"], "{text}");
+    assert_eq!(both, ["10.66.1.1 10.66.1.2 ", "10.66.1.2 10.66.1.1 "], "{text}");
     assert_eq!(text.matches("\tesp mode=tunnel spi=").count(), 2, "{text}");
     assert_eq!(text.matches("\tE: ").count(), 2, "{text}");
     assert_eq!(shape(&hub.tell("show-sa ipsec")), shape(&text));
+    let setkey = hub.setkey("-D --style ipsec-tools");
+    assert_eq!(shape(&setkey), shape(&text));
     assert_eq!(hub.tell("show-sa ah"), "No SAD entries.\n");
     let report: Report = serde_json::from_str(&hub.tell("status -v -f json")).unwrap();
     let sa = &report.phase1[0];

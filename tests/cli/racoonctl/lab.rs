@@ -315,6 +315,15 @@ impl Daemon<'_> {
         err
     }
 
+    /// What `setkey` prints of its SAs.
+    pub(crate) fn setkey(&self, arguments: &str) -> String {
+        let mut command = self.lab.on(self.host, PROGRAM);
+        command.arg("setkey").args(arguments.split(' ')).arg("--control").arg(&self.control);
+        let (code, out, err) = result(&command.output().unwrap());
+        assert_eq!((code, &*err), (Some(0), ""), "{out}");
+        out
+    }
+
     pub(crate) fn status(&self) -> Report {
         serde_json::from_str(&self.tell("status -f json")).unwrap()
     }

@@ -23,7 +23,7 @@ fn rule(level: &str, statements: &str) -> Phase2Policy {
 /// What becomes of the offer of a peer with these statements: the lifetime, and whether the peer is told that it is ours.
 fn judged(level: &str, ours: &str, theirs: &str) -> Option<(u32, bool)> {
     let how = Encapsulation { protocol: Protocol::Esp, mode: Mode::Tunnel, udp: false };
-    let offered = offer(&rule("exact", theirs), how, Spi::new(0x1000).unwrap());
+    let offered = offer(&rule("exact", theirs), how, Spi::new(0x1000).expect("not reserved"));
     let selection = select(&offered, &rule(level, ours), how).ok()?;
     Some((selection.algorithms.seconds, selection.claim_seconds.is_some()))
 }

@@ -3,11 +3,11 @@
 mod checks;
 mod fuzz_corpus;
 mod goldens;
+mod mode_cfg;
 mod odd_files;
 mod plain_keys;
 mod quirks;
 mod road_clients;
-mod road_warriors;
 mod roundtrip;
 mod selection;
 mod tutorial;

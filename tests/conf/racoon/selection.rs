@@ -45,7 +45,8 @@ struct Wish {
 
 fn prefix(text: &str) -> Prefix {
     let (address, len) = text.split_once('/').unwrap_or((text, "32"));
-    Prefix::new(address.parse().unwrap(), len.parse().unwrap()).unwrap()
+    let address = address.parse().expect("an address");
+    Prefix::new(address, len.parse().expect("a length")).expect("a prefix")
 }
 
 fn wish(local: &'static str, remote: &'static str) -> Wish {
@@ -195,7 +196,7 @@ fn names_serve_only_who_says_them() {
     ]);
     let fqdn = |text: &str| Some(TrafficName::Identity(Identity::Fqdn(text.to_owned())));
     let user = Some(TrafficName::Identity(Identity::UserFqdn("a@EXAMPLE.org".to_owned())));
-    let der = coati::crypto::x509::name::parse_dn("C=DE, CN=y").unwrap();
+    let der = coati::crypto::x509::name::parse_dn("C=DE, CN=y").expect("a name");
     let dn = Some(TrafficName::Identity(Identity::DerAsn1Dn(der)));
     let range = |last| Some(TrafficName::Range([10, 1, 0, 1].into(), [10, 1, 0, last].into()));
     let hosts = || wish("192.0.2.1", "192.0.2.2");

@@ -18,6 +18,9 @@ fn phase1(local: &str, remote: &str) -> Phase1Report {
         replaced: false,
         algorithms: None,
         peer_id: None,
+        user: None,
+        client_address: None,
+        own_address: None,
         age_s: 10,
         established_s: Some(9),
         created: Some(AT),
@@ -173,6 +176,11 @@ fn what_the_gateway_has_given() {
     let with =
         EventReport { address: Some([10, 9, 0, 17].into()), ..EventReport::new(Happening::Phase1ModeConfig) };
     assert_eq!(configured(Some(&with)), "Bound to address 10.9.0.17\n");
+    let with = EventReport { banner: Some("Welcome.\r\nBe \x1b[1mgood.\n".to_owned()), ..with };
+    let frame = "=".repeat(78);
+    let text = configured(Some(&with));
+    assert!(text.starts_with(&format!("Bound to address 10.9.0.17\n{frame}\nWelcome.\nBe ")), "{text}");
+    assert!(text.ends_with(&format!("good.\n{frame}\n")) && !text.contains('\x1b'), "{text}");
     assert_eq!(configured(Some(&EventReport::new(Happening::Phase1Up))), "VPN connexion established\n");
     assert_eq!(configured(None), "VPN connexion established\n");
 }

@@ -87,8 +87,7 @@ impl<'e> Peers<'e> {
             passive: mode == IkeMode::Passive || ends.remote.is_none(),
             nonce_len: 16,
             padding: Padding::default(),
-            // isakmpd always sends its identities, also where they are the two hosts.
-            grants: Grants { support_proxy: true, ..Grants::default() },
+            grants: Grants::default(),
             remote_access: RemoteAccess::default(),
             hooks: Hooks::default(),
             dpd_delay: (mode == IkeMode::Dynamic).then_some(DYNAMIC_DPD),

@@ -54,10 +54,22 @@ impl Resolver<'_> {
             auth: sources.auth,
             groups: sources.groups,
             auth_groups: texts(settings, "auth_groups"),
+            rule_groups: self.rule_groups(),
             addresses: sources.addresses,
             accounting: sources.accounting,
             servers,
         }
+    }
+
+    /// The groups that the heads of sainfos name, each once.
+    fn rule_groups(&self) -> Vec<String> {
+        let mut groups: Vec<String> = Vec::new();
+        for group in self.sainfos().into_iter().filter_map(|sainfo| sainfo.group.as_ref()) {
+            if !groups.contains(&group.value) {
+                groups.push(group.value.clone());
+            }
+        }
+        groups
     }
 
     /// What the banner's file says. That the one nobody has named is not there is nobody's loss.
@@ -92,7 +104,7 @@ impl Resolver<'_> {
 
     /// Refuses what is not built, and says what cannot have the effect that it seems to have.
     fn check_sources(&mut self, settings: &[Setting], sources: &Sources) {
-        let is_unserved = matches!(sources.accounting, Accounting::System | Accounting::Pam);
+        let is_unserved = sources.accounting == Accounting::Pam;
         if let Some(setting) = ast::last(settings, "accounting").filter(|_| is_unserved) {
             self.not_implemented(setting);
         }

@@ -100,6 +100,7 @@ impl Resolver<'_> {
         Scope {
             remoteid: link(sainfo),
             from,
+            omits_hosts: true,
             group: sainfo.group.as_ref().map(|group| group.value.clone()),
             hosts_as_subnets: (
                 is_subnet(&sainfo.local.value),

@@ -102,7 +102,7 @@ impl fmt::Display for NoAnswer {
                 "answers with a wrong authenticator: is the secret the same on both sides?"
             }
             Self::NoMessageAuthenticator => {
-                "answers without Message-Authenticator, which could be forged (CVE-2024-3596): update it"
+                "answers without Message-Authenticator, which could be forged (CVE-2024-3596): update it, or let it add one"
             }
             Self::MessageAuthenticator => "answers with a wrong Message-Authenticator",
         })

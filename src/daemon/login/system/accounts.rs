@@ -34,7 +34,6 @@ pub(super) struct Found {
 pub(super) struct Account {
     hash: Secret<String>,
     uid: u32,
-    shell: String,
     /// When it ends, in seconds since 1970.
     expires: Option<i64>,
     /// When its password has to be changed.
@@ -77,11 +76,11 @@ impl Account {
         self.hash.expose()
     }
 
-    /// Why nobody gets in as this user, whatever the password.
+    /// Why nobody gets in as this user, whatever the password. The shell does not matter: an account that is only for the
+    /// VPN has one that lets nobody in.
     pub(super) fn fault(&self, now: UnixTime) -> Option<&'static str> {
         let hash = self.hash();
         let has_passed = |end: Option<i64>| end.is_some_and(|end| end <= now.0);
-        let shell = Path::new(&self.shell).file_name().and_then(|name| name.to_str());
         let faults = [
             // As in racoon.
             (self.uid == 0, "the superuser does not log in this way"),
@@ -90,7 +89,6 @@ impl Account {
             (!password::is_known(hash), "its password is hashed in a way that is not known here"),
             (has_passed(self.expires), "it has expired"),
             (has_passed(self.change), "its password has to be changed first"),
-            (matches!(shell, Some("nologin" | "false")), "its shell lets nobody in"),
         ];
         faults.into_iter().find(|(is_so, _)| *is_so).map(|(_, why)| why)
     }
@@ -133,21 +131,15 @@ fn decoy(text: &[u8]) -> Option<Secret<String>> {
 
 /// `name:hash:uid:gid:class:change:expire:gecos:home:shell`, times in seconds, 0 for never.
 fn bsd_account(fields: &[&[u8]]) -> Option<Account> {
-    let &[_, hash, uid, _, _, change, expire, _, _, shell] = fields else { return None };
+    let &[_, hash, uid, _, _, change, expire, _, _, _] = fields else { return None };
     let time = |field: &[u8]| number::<i64>(field).filter(|time| *time != 0);
-    Some(Account {
-        hash: text_of(hash),
-        uid: number(uid)?,
-        shell: String::from_utf8_lossy(shell).into_owned(),
-        expires: time(expire),
-        change: time(change),
-    })
+    Some(Account { hash: text_of(hash), uid: number(uid)?, expires: time(expire), change: time(change) })
 }
 
 /// `name:x:uid:gid:gecos:home:shell` and
 /// `name:hash:last change:least age:greatest age:warning:inactive:expire:`, times in days.
 fn linux_account(passwd: &[&[u8]], shadow: &[&[u8]]) -> Option<Account> {
-    let &[_, _, uid, _, _, _, shell] = passwd else { return None };
+    let &[_, _, uid, _, _, _, _] = passwd else { return None };
     let day = |at: usize| shadow.get(at).copied().and_then(number::<i64>).filter(|days| *days >= 0);
     let change = match (day(2), day(4)) {
         // Whoever manages the account wants a new one at the next login.
@@ -160,7 +152,6 @@ fn linux_account(passwd: &[&[u8]], shadow: &[&[u8]]) -> Option<Account> {
     Some(Account {
         hash: text_of(shadow.get(1)?),
         uid: number(uid)?,
-        shell: String::from_utf8_lossy(shell).into_owned(),
         expires: day(7).map(seconds),
         change: change.map(seconds),
     })

@@ -120,6 +120,23 @@ fn what_is_not_written_is_as_in_racoon() {
 }
 
 #[test]
+fn groups_of_sainfos_are_asked_for() {
+    let sainfo = |head: &str| {
+        format!(
+            "sainfo {head} {{ encryption_algorithm aes; authentication_algorithm hmac_sha256; \
+             compression_algorithm deflate; }}\n"
+        )
+    };
+    let text =
+        ["anonymous group \"vpn\"", "address 10.0.0.1 any anonymous group \"staff\""].map(sainfo).concat();
+    let text = format!("mode_cfg {{ }}\n{text}{}", sainfo("address 10.0.0.2 any anonymous group \"vpn\""));
+    // Whether a rule for a group is served is another matter.
+    if let Ok(policy) = resolve(&text, &NoFiles) {
+        assert_eq!(policy.mode_config.as_ref().expect("a mode_cfg").rule_groups, ["vpn", "staff"]);
+    }
+}
+
+#[test]
 fn secrets_are_not_shown() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/conf/cases/racoon/mode_cfg.conf");
     let config = mode_config(&fs::read_to_string(path).expect("the case")).expect("a mode_cfg");
