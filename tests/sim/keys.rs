@@ -237,7 +237,8 @@ fn a_forged_message_3_in_clear_does_not_end_aggressive_mode() {
         let mut forged = third.clone();
         forged.bytes = forged_message_3(&third.bytes, number);
         if number % 2 == 1 {
-            (forged.local.set_port(4500), forged.remote.set_port(4500));
+            forged.local.set_port(4500);
+            forged.remote.set_port(4500);
             forged.bytes.splice(..0, [0; 4]);
         }
         pair.net.send(pair.now.mono, forged);
