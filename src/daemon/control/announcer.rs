@@ -10,7 +10,7 @@ use super::protocol::Response;
 /// Events that a slow reader may be behind. Who is further behind is dropped.
 const BACKLOG: usize = 512;
 
-/// Tells events to subscribers. It never waits, and holds [`BACKLOG`] events at the most, however many listen.
+/// Tells events to subscribers. It never waits, and holds a limited number of events, however many listen.
 #[derive(Clone, Debug)]
 pub struct Announcer {
     lines: broadcast::Sender<Arc<str>>,
