@@ -9,6 +9,7 @@ mod pfkey;
 mod racoon;
 mod racoonctl;
 mod run;
+mod service;
 mod setkey;
 
 use std::path::{Path, PathBuf};
