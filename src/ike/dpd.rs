@@ -38,9 +38,14 @@ impl DeadPeer {
         self.last_heard <= then
     }
 
+    /// How long nothing authenticated has come.
+    pub(super) fn silence(&self, now: Instant) -> Duration {
+        now.saturating_since(self.last_heard)
+    }
+
     /// The timer fired. After `failures` questions without an answer the peer is dead.
     pub(super) fn probe(&mut self, now: Instant, delay: Duration, failures: u8) -> Probe {
-        let quiet = now.saturating_since(self.last_heard);
+        let quiet = self.silence(now);
         if quiet < delay {
             return Probe::Later(self.last_heard + delay);
         }

@@ -76,7 +76,7 @@ fn come_and_go() -> Outcome<()> {
         coati.daemon.wait(&["Update the generated policy", &inner(Side::Theirs, n, 0)], LIMIT)?;
     }
     let held = coati.policies()?;
-    for words in ["/unique:1", "/require", "in ipsec", "out ipsec", &peer(1), &peer(2)] {
+    for words in ["/unique:1", "/require", "\tin ", "\tout ", " ipsec\n", &peer(1), &peer(2)] {
         if !held.contains(words) {
             return Err(format!("no {words:?} in\n{held}"));
         }

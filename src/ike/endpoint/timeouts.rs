@@ -1,6 +1,7 @@
 //! Deadlines that have passed.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::{Endpoint, PHASE1_SPACING};
 use crate::ike::dpd::Probe;
@@ -189,11 +190,11 @@ impl Endpoint {
         let (phase1, begun) = (quick.common.phase1.id, quick.common.begun);
         let unanswered = matches!(quick.state, QuickState::ExpectReply(_));
         self.abort_quick(now, id, why);
-        let silent = self
-            .phase1
-            .get(&phase1)
-            .and_then(Phase1::established)
-            .is_some_and(|sa| sa.dead_peer.is_silent_since(begun));
+        // racoon's phase 2 may end before a message has been repeated as often as it may: that alone says nothing.
+        let patience: Duration = self.core.policy.timers.retransmit.iter().sum();
+        let silent = self.phase1.get(&phase1).and_then(Phase1::established).is_some_and(|sa| {
+            sa.dead_peer.is_silent_since(begun) && sa.dead_peer.silence(now.mono) >= patience
+        });
         if unanswered && silent {
             // Nothing under this SA has been answered: the peer has lost it, or never had it (its end of message 6 is
             // not acknowledged). The next attempt begins with a new one.
