@@ -10,7 +10,7 @@
 //! Message 2 proves the responder, but only after a Diffie-Hellman job, and until then anybody who has seen message 1 may
 //! have sent it. So one whose proof is wrong leads back to where it came from, and the exchange goes on waiting.
 
-use super::auth::{self, Evidence, Ours, Proof};
+use super::auth::{self, Evidence, Proof};
 use super::half_open::{Announced, push_access_vendor_ids, push_vendor_ids, read_vendor_ids};
 use super::transcript::{Exchanged, Keyed, Negotiated, Suite};
 use super::{Common, Features, MAX_ANSWERS, Next, State, established};
@@ -271,11 +271,8 @@ impl Answer {
         let next = auth::prove(Role::Initiator, &self.keyed, common, ctx).and_then(|(_, ours)| {
             let waiting = AwaitSignature { answer: self, proof };
             match ours {
-                Ours::Hash(hash) => waiting.send(Proof::Hash(hash), common, ctx),
-                Ours::Sign(job) => {
-                    common.job(ctx, job);
-                    Ok(State::AggressiveAwaitSignature(waiting))
-                }
+                Some(ours) => waiting.send(ours, common, ctx),
+                None => Ok(State::AggressiveAwaitSignature(waiting)),
             }
         });
         next.map_or_else(Next::Abort, Next::State)

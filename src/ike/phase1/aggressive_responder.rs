@@ -10,7 +10,7 @@
 
 use std::sync::Arc;
 
-use super::auth::{self, Accepted as AcceptedAuth, AwaitLastProof, Claimed, Evidence, Ours, Proof};
+use super::auth::{self, Accepted as AcceptedAuth, AwaitLastProof, Claimed, Evidence, Proof};
 use super::choice::{Candidates, Choice, NoChoice};
 use super::half_open::{Announced, MAX_SA, push_access_vendor_ids, push_vendor_ids, read_vendor_ids};
 use super::transcript::{Exchanged, Keyed, Negotiated, Suite};
@@ -217,11 +217,8 @@ impl AwaitShared {
             let (id_b, ours) = auth::prove(Role::Responder, &keyed, common, ctx)?;
             let waiting = AwaitSignature { keyed, iv, peer, id_b };
             match ours {
-                Ours::Hash(hash) => Ok(waiting.send(Proof::Hash(hash), common, ctx)),
-                Ours::Sign(job) => {
-                    common.job(ctx, job);
-                    Ok(State::AggressiveResponderAwaitSignature(waiting))
-                }
+                Some(ours) => Ok(waiting.send(ours, common, ctx)),
+                None => Ok(State::AggressiveResponderAwaitSignature(waiting)),
             }
         });
         next.map_or_else(Next::Abort, Next::State)

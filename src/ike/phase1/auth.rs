@@ -214,29 +214,23 @@ impl AwaitLastProof {
     }
 }
 
-/// Our half: either the HASH at once, or the job that signs it.
-pub(super) enum Ours {
-    /// The HASH payload.
-    Hash(Vec<u8>),
-    /// To be signed.
-    Sign(CryptoJob),
-}
-
-/// Computes our HASH and, with signatures, the job that signs it. Also gives the body of our ID payload.
+/// Computes our HASH. With signatures a job begins to sign it, and there is no proof yet. Also gives the body of our ID
+/// payload.
 pub(super) fn prove(
     me: Role,
     keyed: &Keyed,
     common: &Common,
     ctx: &mut Context<'_>,
-) -> Result<(Vec<u8>, Ours), Why> {
+) -> Result<(Vec<u8>, Option<Proof>), Why> {
     let id_b = common.my_identity().to_payload().emit();
     let hash = keyed.hash_of(me, common, &id_b);
     if !keyed.method().we_sign() {
-        return Ok((id_b, Ours::Hash(hash)));
+        return Ok((id_b, Some(Proof::Hash(hash))));
     }
     let credential = common.policy.credential.as_ref().ok_or(Why::NoCredential)?;
-    let job = CryptoJob::Sign { key: Arc::clone(credential.key()), hash, seed: ctx.seed()? };
-    Ok((id_b, Ours::Sign(job)))
+    let seed = ctx.seed()?;
+    common.job(ctx, CryptoJob::Sign { key: Arc::clone(credential.key()), hash, seed });
+    Ok((id_b, None))
 }
 
 /// HASH or SIG, ready to be sent.

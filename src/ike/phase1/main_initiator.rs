@@ -1,7 +1,7 @@
 //! Main mode as initiator:
 //! `ExpectSa` -> `AwaitPublic` -> `ExpectKe` -> `AwaitShared` -> [`AwaitSignature`] -> `ExpectAuth` -> [`AwaitLastProof`].
 
-use super::auth::{self, Accepted as AcceptedAuth, AwaitLastProof, Claimed, Evidence, Ours, Proof};
+use super::auth::{self, Accepted as AcceptedAuth, AwaitLastProof, Claimed, Evidence, Proof};
 use super::half_open::{Announced, push_access_vendor_ids, push_vendor_ids, read_vendor_ids};
 use super::transcript::{Exchanged, Keyed, Negotiated, Suite};
 use super::{Common, Features, Next, State};
@@ -247,11 +247,8 @@ impl AwaitShared {
             let (keyed, iv) = self.exchanged.derive(common, &g_xy)?;
             let (id_b, ours) = auth::prove(Role::Initiator, &keyed, common, ctx)?;
             match ours {
-                Ours::Hash(hash) => send_auth(keyed, &iv, (&id_b, Proof::Hash(hash)), common, ctx),
-                Ours::Sign(job) => {
-                    common.job(ctx, job);
-                    Ok(State::AwaitSignature(AwaitSignature { keyed, iv, id_b }))
-                }
+                Some(proof) => send_auth(keyed, &iv, (&id_b, proof), common, ctx),
+                None => Ok(State::AwaitSignature(AwaitSignature { keyed, iv, id_b })),
             }
         });
         next.map_or_else(Next::Abort, Next::State)

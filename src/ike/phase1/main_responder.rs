@@ -1,7 +1,7 @@
 //! Main mode as responder, from message 3 on (messages 1 and 2 are [`half_open`](super::half_open)):
 //! `AwaitPublic` -> `AwaitShared` -> `ExpectAuth` -> [`AwaitVerify`] -> [`AwaitSignature`].
 
-use super::auth::{self, Accepted as AcceptedAuth, Claimed, Evidence, Ours, Proof};
+use super::auth::{self, Accepted as AcceptedAuth, Claimed, Evidence, Proof};
 use super::half_open::HalfOpen;
 use super::transcript::{Exchanged, Keyed, Negotiated, Suite};
 use super::{Common, Next, Phase1, State};
@@ -206,11 +206,8 @@ impl AwaitVerify {
         let next = auth::prove(Role::Responder, &claimed.keyed, common, ctx).and_then(|(id_b, ours)| {
             let waiting = AwaitSignature { claimed, id_b, proof };
             match ours {
-                Ours::Hash(hash) => waiting.send(Proof::Hash(hash), common, ctx),
-                Ours::Sign(job) => {
-                    common.job(ctx, job);
-                    Ok(State::ResponderAwaitSignature(waiting))
-                }
+                Some(ours) => waiting.send(ours, common, ctx),
+                None => Ok(State::ResponderAwaitSignature(waiting)),
             }
         });
         next.map_or_else(Next::Abort, Next::State)
